@@ -466,10 +466,17 @@ impl Parts {
     }
 
     /// Servers may have lost the right to read what they are fetching in blocks. The next block is a request like
-    /// any other (TS 7.3).
+    /// any other (TS 7.3). A stored notification can't be read again, so it goes on where the right is still there.
     fn check_bodies(&mut self, now: Instant) {
-        for connection in self.registrations.connections() {
-            self.endpoint.bodies().withdraw(now, &connection);
+        let connections: Vec<_> = self.registrations.connections().collect();
+        for connection in connections {
+            let mut stored = None;
+            self.report_on(now, connection, |reporting, context, account| {
+                if context.registrations.connection(account) == Some(connection) {
+                    stored = reporting.fetched_with_right(context, account);
+                }
+            });
+            self.endpoint.bodies().withdraw(now, &connection, stored);
         }
         self.drain(now);
     }

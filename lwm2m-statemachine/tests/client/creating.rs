@@ -51,12 +51,12 @@ fn post(at: &str, format: ContentFormat, payload: &[u8]) -> MessageBuf {
 }
 
 /// Creates jobs with this payload in TLV.
-fn create(payload: &[u8]) -> MessageBuf {
+pub(crate) fn create(payload: &[u8]) -> MessageBuf {
     post("/26242", ContentFormat::TLV, payload)
 }
 
 /// An Object Instance of its own with this identifier and an Interval of 7.
-const fn job(id: u8) -> [u8; 6] {
+pub(crate) const fn job(id: u8) -> [u8; 6] {
     [0x08, id, 0x03, 0xC1, 0x01, 0x07]
 }
 

@@ -39,6 +39,7 @@ mod request;
 mod rights_disturbed;
 mod servers;
 mod statistics;
+mod stored_rights;
 mod storing;
 mod streaming;
 mod support;

@@ -123,6 +123,24 @@ impl Reporting {
         oldest.is_some_and(|oldest| self.may_be_told(context, oldest))
     }
 
+    /// Whether the server may still read all that the notification under way has.
+    pub(super) fn may_go_on(&self, context: &mut Context<'_>, account: AccountId) -> bool {
+        let mut all = self.stored.in_under_way(account);
+        all.all(|stored| self.may_be_told(context, stored))
+    }
+
+    /// The resource of which the server of an account fetches a stored notification, if it may still read all
+    /// that this has (TS 7.3.2.5).
+    pub(in crate::client) fn fetched_with_right(
+        &self,
+        context: &mut Context<'_>,
+        account: AccountId,
+    ) -> Option<Resource> {
+        let resource = self.stored.body(account)?;
+        let is_known = self.stored.in_under_way(account).next().is_some();
+        (is_known && self.may_go_on(context, account)).then_some(resource)
+    }
+
     /// Whether it may read everything that is stored for an observation.
     fn may_be_told_at_once(
         &self,

@@ -226,6 +226,24 @@ impl Stored {
         under_way.is_some_and(|under_way| under_way.observation == observation)
     }
 
+    /// The resource of which the endpoint keeps a body for the notification under way.
+    pub(super) fn body(&self, account: AccountId) -> Option<Resource> {
+        self.by_account.get(&account)?.under_way?.body()
+    }
+
+    /// Those that are in the notification under way. One that had to go for newer ones is not among them.
+    pub(super) fn in_under_way(
+        &self,
+        account: AccountId,
+    ) -> impl Iterator<Item = &StoredNotification> {
+        let queue = self.by_account.get(&account).into_iter();
+        queue.flat_map(|queue| {
+            let under_way = queue.under_way;
+            let all = queue.notifications.iter();
+            all.filter(move |stored| under_way.is_some_and(|under_way| under_way.has(stored)))
+        })
+    }
+
     /// Those of an observation, the oldest first.
     pub(super) fn of(
         &self,

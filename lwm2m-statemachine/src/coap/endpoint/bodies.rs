@@ -115,9 +115,10 @@ impl<P: Peer> Bodies<'_, P> {
     /// The bodies that are kept in memory for a peer aren't served any more, such as after a change of what it
     /// may read. A request for a block of one is passed to the application again, like one for a body for
     /// which there was no room: with the same ETag the transfer goes on, with another one the answer is 4.08.
-    pub fn withdraw(&mut self, now: Instant, peer: &P) {
+    /// The body of the resource that is `except`ed goes on, for example because the peer may still read it.
+    pub fn withdraw(&mut self, now: Instant, peer: &P, except: Option<Resource>) {
         if let Some(peer) = self.layers.messages.find(peer) {
-            self.layers.blockwise.withdraw_bodies(peer);
+            self.layers.blockwise.withdraw_bodies(peer, except);
             let _ = self.layers.do_steps(now);
         }
     }

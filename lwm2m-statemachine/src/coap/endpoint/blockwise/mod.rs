@@ -253,9 +253,9 @@ impl BlockWise {
         self.serving.abandon(now, peer, resource, &mut self.steps);
     }
 
-    /// What is in memory for a peer isn't served any more.
-    pub(super) fn withdraw_bodies(&mut self, peer: PeerIndex) {
-        self.serving.withdraw(peer, &mut self.steps);
+    /// What is in memory for a peer isn't served any more, except what is kept of one resource.
+    pub(super) fn withdraw_bodies(&mut self, peer: PeerIndex, except: Option<Resource>) {
+        self.serving.withdraw(peer, except, &mut self.steps);
     }
 
     /// Allocates an id for a body that the application will supply.

@@ -122,10 +122,17 @@ impl Serving {
         self.bodies.abandon(now, key, steps);
     }
 
-    /// What is in memory for a peer isn't served any more: the application is asked for the next block.
-    pub(super) fn withdraw(&mut self, peer: PeerIndex, steps: &mut Steps) {
+    /// What is in memory for a peer isn't served any more, except what is kept of one resource: the
+    /// application is asked for the next block.
+    pub(super) fn withdraw(
+        &mut self,
+        peer: PeerIndex,
+        except: Option<Resource>,
+        steps: &mut Steps,
+    ) {
         let end = ServingEnd::Aborted(Code::INTERNAL_SERVER_ERROR);
-        self.bodies.withdraw(peer, end, steps);
+        let except = except.map(|resource| BodyKey::new(peer, resource.key));
+        self.bodies.withdraw(peer, except, end, steps);
     }
 
     /// The first block of a body wasn't sent: its receiver requests no others.

@@ -51,11 +51,17 @@ impl ServedBodies {
         true
     }
 
-    /// The bytes of all bodies in memory that are served to a peer go.
-    pub(super) fn withdraw(&mut self, peer: PeerIndex, end: ServingEnd, steps: &mut Steps) {
-        let in_memory = self
-            .of_peer(peer)
-            .filter(|(_, body)| matches!(body.content, Content::Bytes(_)));
+    /// The bytes of all bodies in memory that are served to a peer go, except those of one.
+    pub(super) fn withdraw(
+        &mut self,
+        peer: PeerIndex,
+        except: Option<BodyKey>,
+        end: ServingEnd,
+        steps: &mut Steps,
+    ) {
+        let in_memory = self.of_peer(peer).filter(|(key, body)| {
+            matches!(body.content, Content::Bytes(_)) && Some(*key) != except
+        });
         let in_memory: Vec<_> = in_memory.map(|(key, _)| key).collect();
         for key in in_memory {
             self.let_bytes_go(key, end, steps);

@@ -1,0 +1,130 @@
+//! Stored notifications in blocks, and changes of rights that concern other Object Instances (TS 7.3, E.2
+//! Resource 6; RFC 7959 §2.6).
+
+use lwm2m_core::{AccessRights, Code, ContentFormat, ObjectId};
+use lwm2m_objects::typed::{self, AccessControl, AclTarget};
+use lwm2m_statemachine::coap::{BlockOption, MessageBuf, MessageRef, MessageType};
+
+use crate::{
+    creating::{create, job, jobs},
+    observe::observe,
+    reporting::sensors,
+    servers::{Two, access, access_control},
+    support::{get, path, server_id},
+};
+
+const BLOCK: usize = 16;
+
+/// Asks for the place in blocks.
+fn in_blocks(mut request: MessageBuf, number: u32) -> MessageBuf {
+    let block = BlockOption::new(number, false, BLOCK).unwrap();
+    request.accept(ContentFormat::TLV).unwrap();
+    request.block2(block).unwrap();
+    request
+}
+
+fn etag(message: &[u8]) -> Vec<u8> {
+    let message = MessageRef::parse(message).unwrap();
+    message.etag().unwrap().to_vec()
+}
+
+/// The only notification that is to send now, which the first server acknowledges.
+fn notified(two: &mut Two) -> Vec<u8> {
+    two.client.handle_timeout(two.now);
+    let sent = two.sent();
+    let [(0, notification)] = &sent[..] else {
+        panic!("{sent:?}");
+    };
+    let message = MessageRef::parse(notification).unwrap();
+    assert_eq!(message.kind(), MessageType::Confirmable);
+    let id = message.message_id().to_be_bytes();
+    two.datagram(0, &[0x60, 0, id[0], id[1]]);
+    notification.clone()
+}
+
+/// What was sent is Updates, which are accepted.
+fn accept_updates(two: &mut Two, sent: Vec<(usize, Vec<u8>)>) {
+    for (server, bytes) in sent {
+        let update = MessageRef::parse(&bytes).unwrap();
+        assert_eq!(update.code(), Code::POST, "to server {server}");
+        let (id, token) = (update.message_id(), update.token());
+        let answer = MessageBuf::response(Code::CHANGED);
+        let wire = answer.finish(MessageType::Acknowledgement, id, token);
+        two.datagram(server, wire.as_ref());
+    }
+}
+
+/// The first server fetches a stored place, and another one is stored behind it. The second server may create
+/// jobs, which are nothing to the first one. Returns the first block.
+fn fetching() -> (Two, Vec<u8>) {
+    let servers = [101, 102].map(|id| typed::Server::new(server_id(id), 86_400));
+    let may_create = AccessControl {
+        target: AclTarget::Object(ObjectId::new(26242)),
+        acl: vec![(102, AccessRights::CREATE)],
+        owner: 65_535,
+    };
+    let mut two = Two::with(servers, |tree| {
+        tree.add(sensors());
+        tree.add(jobs());
+        let of_sensor = access(26241, 0, [AccessRights::READ; 2]);
+        tree.add(access_control([of_sensor, may_create]).managed(8));
+    });
+    let begin = in_blocks(observe(0, "/26241/0/3"), 0);
+    assert_eq!(two.code(0, begin), Code::CONTENT);
+    two.client.go_offline(two.now);
+    for letter in ["a", "b"] {
+        let place = letter.repeat(40);
+        two.client.set(two.now, path("/26241/0/3"), place).unwrap();
+        two.client.handle_timeout(two.now);
+    }
+    two.client.go_online(two.now);
+    let updates = two.sent();
+    accept_updates(&mut two, updates);
+    let first = notified(&mut two);
+    assert_eq!(two.sent(), []);
+    (two, first)
+}
+
+/// The second server creates a job, and both hear of it.
+fn created(two: &mut Two, id: u8) {
+    let mut sent = two.told(1, b"c", create(&job(id)));
+    let answered = sent.iter().position(|(server, bytes)| {
+        let message = MessageRef::parse(bytes).unwrap();
+        *server == 1 && message.code() == Code::CREATED
+    });
+    sent.remove(answered.expect("a job"));
+    accept_updates(two, sent);
+}
+
+#[test]
+fn what_is_fetched_of_a_stored_value_outlasts_what_other_servers_create() {
+    let (mut two, first) = fetching();
+    let mut body = MessageRef::parse(&first).unwrap().payload().to_vec();
+    for number in 1..3 {
+        for id in 0..2 {
+            created(&mut two, u8::try_from(number).unwrap() * 2 - 2 + id);
+        }
+        let answer = two.answer_to(0, b"b", in_blocks(get("/26241/0/3"), number));
+        let message = MessageRef::parse(&answer).unwrap();
+        assert_eq!(message.code(), Code::CONTENT, "block {number}");
+        assert_eq!(etag(&answer), etag(&first));
+        body.extend_from_slice(message.payload());
+    }
+    assert!(body.ends_with(&[b'a'; 40]));
+    two.now += core::time::Duration::from_secs(3);
+    let next = notified(&mut two);
+    assert_ne!(etag(&next), etag(&first));
+    let status = two.client.reporting().stored(lwm2m_kit::account(0));
+    assert_eq!(status.dropped, 0);
+}
+
+/// The right that is lost is the one that counts (TS 7.3.2.5).
+#[test]
+fn what_is_fetched_of_a_stored_value_ends_with_the_right_to_read_it() {
+    let (mut two, _) = fetching();
+    two.client.set(two.now, path("/2/0/2/101"), 0).unwrap();
+    let block = in_blocks(get("/26241/0/3"), 1);
+    assert_eq!(two.code(0, block), Code::UNAUTHORIZED);
+    two.client.handle_timeout(two.now);
+    assert_eq!(two.sent(), []);
+}
