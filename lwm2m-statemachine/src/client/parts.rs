@@ -366,9 +366,9 @@ impl Parts {
                 path,
                 arguments,
             } => {
-                if let Some(account) = self.registrations.triggered(path) {
+                if let Some(triggered) = self.registrations.triggered(path) {
                     return self.register(now, |registrations, context| {
-                        registrations.update(context, account);
+                        registrations.trigger(context, triggered, account);
                     });
                 }
                 if let Some(flow) = Flow::of(path) {

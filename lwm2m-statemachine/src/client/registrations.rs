@@ -200,6 +200,16 @@ impl Registrations {
         self.step(context, account, Registration::update);
     }
 
+    /// A Registration Update Trigger was executed by the server of the account `by` (TS E.2, Resource 8). Only
+    /// the server that gets the Update can take back for how long it wants none.
+    pub(super) fn trigger(&mut self, context: &mut Context<'_>, account: AccountId, by: AccountId) {
+        if account == by {
+            self.step(context, account, Registration::update_for_server);
+        } else {
+            self.update(context, account);
+        }
+    }
+
     /// Sends an Update to every server whose information is out of date.
     pub(super) fn refresh(&mut self, context: &mut Context<'_>) {
         if self.holds_news {

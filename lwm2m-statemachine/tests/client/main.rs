@@ -45,5 +45,6 @@ mod streaming;
 mod support;
 mod table_27;
 mod time;
+mod triggered;
 mod uncertain;
 mod without_json;

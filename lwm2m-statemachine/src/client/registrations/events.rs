@@ -186,6 +186,14 @@ impl Registration {
         self.advance(step);
     }
 
+    /// The server has asked for an Update, and so doesn't want it to wait any longer (TS E.2, Resource 8).
+    pub(super) fn update_for_server(&mut self, step: &mut Step<'_>) {
+        if self.lease.is_some() {
+            self.attempts.take_back_wait();
+        }
+        self.update(step);
+    }
+
     /// Something may have changed that the server should know (TS 5.3.2).
     pub(super) fn refresh(&mut self, step: &mut Step<'_>) {
         if let Some(lease) = &mut self.lease {

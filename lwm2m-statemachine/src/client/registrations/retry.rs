@@ -90,6 +90,12 @@ impl Attempts {
         self.next = self.not_before;
     }
 
+    /// The server itself asks for the next attempt, whatever it has said before. It is still one more in the row.
+    pub(super) const fn take_back_wait(&mut self) {
+        self.not_before = None;
+        self.next = None;
+    }
+
     /// What has failed says nothing of the next attempt, but what the server has said counts.
     pub(super) const fn forget_failures(&mut self) {
         self.failures = 0;
