@@ -918,3 +918,28 @@ fn what_is_fetched_of_a_cancelled_observation_is_not_waited_for() {
     let (_, after) = sensors.0.answered(b"t", cancel);
     assert_eq!(values(&after), [21]);
 }
+
+/// The answer to a request that ends or replaces the observation is in blocks itself, of another value. They are
+/// served, whatever the value is meanwhile (RFC 7959 §2.4).
+#[test]
+fn the_answer_that_takes_the_place_of_a_stored_value_is_kept() {
+    for value in [0, 1] {
+        let mut sensors = Sensors::with_stored_places(&["a"]);
+        let first = sensors.0.sent();
+        sensors.acknowledge(&first);
+        sensors.write("/26241/0/3", "pmin=1000");
+        sensors.set("/26241/0/3", place("b"));
+        let mut request = observe(value, "/26241/0/3");
+        request
+            .accept(ContentFormat::TLV)
+            .unwrap()
+            .block2(BlockOption::new(0, false, BLOCK).unwrap())
+            .unwrap();
+        let (answer, after) = sensors.0.answered(b"t", request);
+        assert_eq!((answer.code(), after), (Code::CONTENT, Vec::new()));
+        assert_ne!(answer.message().etag(), first.message().etag());
+        sensors.set("/26241/0/3", place("c"));
+        let (body, _) = sensors.fetch(&answer);
+        assert_eq!(letter(&body), "b", "Observe {value}");
+    }
+}

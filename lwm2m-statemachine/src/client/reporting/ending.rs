@@ -58,14 +58,18 @@ impl Reporting {
     }
 }
 
-/// The server fetches no more of a body. What is stored needn't wait for the end of it.
+/// The server fetches no more of a body. What is stored needn't wait for the end of it. If the answer to a request
+/// has taken the place of the body, that answer is fetched.
 pub(super) fn abandon(context: &mut Context<'_>, interrupted: Interrupted) -> MayGoOn {
     let Interrupted { account, body } = interrupted;
     if let Some(body) = body
         && let Some(connection) = context.registrations.connection(account)
     {
         let now = context.now;
-        context.endpoint.bodies().abandon(now, &connection, body);
+        let mut bodies = context.endpoint.bodies();
+        if bodies.is_watched(&connection, body) {
+            bodies.abandon(now, &connection, body);
+        }
     }
     MayGoOn(account)
 }

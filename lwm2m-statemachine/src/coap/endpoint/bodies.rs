@@ -99,6 +99,14 @@ impl<P: Peer> Bodies<'_, P> {
         peer.is_some_and(|peer| self.layers.blockwise.watch_body(peer, resource))
     }
 
+    /// Whether the body that is kept of this resource is [watched](Self::watch). If not, what was watched is no
+    /// longer kept, even if [`Event::BodyReleased`](super::Event::BodyReleased) hasn't been taken yet, and another
+    /// body may have its place.
+    pub fn is_watched(&self, peer: &P, resource: Resource) -> bool {
+        let peer = self.layers.messages.find(peer);
+        peer.is_some_and(|peer| self.layers.blockwise.is_body_watched(peer, resource))
+    }
+
     /// A receiver of the body that is kept of this resource fetches no more of it: it has rejected the
     /// notification. The body goes unless somebody else fetches it, too, and asks for a block within a few
     /// seconds (ACK_TIMEOUT * ACK_RANDOM_FACTOR, RFC 7252 §4.8). It isn't watched any more: no

@@ -248,6 +248,11 @@ impl BlockWise {
         self.serving.watch(peer, resource)
     }
 
+    /// Whether a body of this resource is watched.
+    pub(super) fn is_body_watched(&self, peer: PeerIndex, resource: Resource) -> bool {
+        self.serving.is_watched(peer, resource)
+    }
+
     /// A receiver of the body of this resource fetches no more of it.
     pub(super) fn abandon_body(&mut self, now: Instant, peer: PeerIndex, resource: Resource) {
         self.serving.abandon(now, peer, resource, &mut self.steps);

@@ -110,6 +110,12 @@ impl Serving {
         self.bodies.watch(key, resource)
     }
 
+    /// Whether a body of this resource is watched, and its end is still to come.
+    pub(super) fn is_watched(&self, peer: PeerIndex, resource: Resource) -> bool {
+        let kept = self.bodies.get(BodyKey::new(peer, resource.key));
+        kept.is_some_and(|kept| kept.watched.is_some())
+    }
+
     /// A receiver of a body fetches no more of it: without another one it goes.
     pub(super) fn abandon(
         &mut self,
