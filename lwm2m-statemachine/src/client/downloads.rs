@@ -474,13 +474,14 @@ impl Downloads {
         self.rest(context);
     }
 
-    /// An Object is gone, and with it the reason for its downloads.
-    pub(super) fn object_gone(&mut self, context: &mut Context<'_>, object: Path) {
-        let of_object = self.all.keys().filter(|path| object.contains(path));
-        for path in of_object.copied().collect::<Vec<_>>() {
+    /// Objects are gone, and with them the reason for their downloads. None of these takes the place of another.
+    pub(super) fn objects_gone(&mut self, context: &mut Context<'_>, objects: &[Path]) {
+        let of_one = |path: &&Path| objects.iter().any(|object| object.contains(path));
+        let of_them: Vec<Path> = self.all.keys().filter(of_one).copied().collect();
+        for path in of_them {
             self.close(context, path, DownloadOutcome::Stopped);
         }
-        self.start_waiting(context);
+        self.follow(context);
     }
 
     /// The application goes offline: the connections end, and none is asked for.

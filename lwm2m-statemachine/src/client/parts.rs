@@ -443,11 +443,13 @@ impl Parts {
         }
         for path in &gone {
             self.attributes.remove_below(*path);
-            if let Path::Object(_) = path {
-                self.download(now, |downloads, context| {
-                    downloads.object_gone(context, *path);
-                });
-            }
+        }
+        let objects = gone.iter().filter(|path| path.instance().is_none());
+        let objects: Vec<Path> = objects.copied().collect();
+        if !objects.is_empty() {
+            self.download(now, |downloads, context| {
+                downloads.objects_gone(context, &objects);
+            });
         }
         self.report(now, |reporting, context| {
             reporting.changed(context, &changed);

@@ -47,3 +47,36 @@ fn a_start_needs_nothing_else_to_begin_a_download() {
     let is_one = |event: &ClientEvent| matches!(event, ClientEvent::ConnectForDownload { .. });
     assert!(events.iter().any(is_one));
 }
+
+/// Both Objects go at once: the download that waited is over with that of the other Object.
+#[test]
+fn a_download_whose_object_goes_with_that_of_another_is_not_begun() {
+    let mut objects = tree(typed::Server::new(server_id(101), 86_400));
+    let component = typed::SoftwareManagement::new("name", "1");
+    let software =
+        SoftwareManagementObject::new(Numbering::Registered, |_, _: software::Event<'_>| {
+            Answer::Done
+        });
+    objects.add(software.with(InstanceId::ZERO, component).unwrap());
+    let mut config = config();
+    config.downloads.most = 1;
+    let mut rig = Rig::with(config, objects);
+    rig.write_uri(URI);
+    let mut second = on(Method::Put, "/9/0/3");
+    second.content_format(ContentFormat::TEXT).unwrap();
+    second.payload(URI.as_bytes());
+    assert_eq!(rig.bench.code(second), Code::CHANGED);
+    assert_eq!(rig.bench.client.downloads().all().count(), 2);
+    rig.note_events();
+    let now = rig.bench.now;
+    let gone = rig.bench.client.change_objects(now, None, |objects| {
+        for object in [5, 9] {
+            assert!(objects.remove(ObjectId::new(object)));
+        }
+    });
+    gone.unwrap();
+    assert_eq!(rig.bench.client.downloads().all().count(), 0);
+    let events = rig.bench.events();
+    let is_one = |event: &ClientEvent| matches!(event, ClientEvent::ConnectForDownload { .. });
+    assert!(!events.iter().any(is_one), "{events:?}");
+}
