@@ -5,9 +5,12 @@ use alloc::{
     collections::{BTreeMap, BTreeSet},
     vec::Vec,
 };
-use core::hash::{Hash as _, Hasher as _};
+use core::{
+    hash::{Hash as _, Hasher as _},
+    net::IpAddr,
+};
 
-use lwm2m_core::{InstanceId, ObjectId, Path, ResourceId, ShortServerId, Value};
+use lwm2m_core::{InstanceId, ObjectId, Path, ResourceId, ServerUri, ShortServerId, Value};
 use lwm2m_objects::{
     ObjectTree, Typed as _, accounts,
     typed::{KeyMaterial, Security, SecurityMode},
@@ -59,7 +62,7 @@ pub(super) struct Account {
 pub(super) struct Access {
     /// Of all of it. The keys themselves are only in the tree.
     digest: u64,
-    /// Of the URI alone.
+    /// Of the scheme, the host and the port of the URI, however they are written.
     host: u64,
     server: Option<ShortServerId>,
     /// Whether the channel has no security.
@@ -87,9 +90,10 @@ impl Account {
 
 impl Access {
     fn of(security: &Security, key: DigestKey) -> Self {
+        let mut host = SipHasher13::new_with_keys(key.0, key.1);
+        hash_host(&security.server_uri, &mut host);
         let mut digest = SipHasher13::new_with_keys(key.0, key.1);
         security.server_uri.hash(&mut digest);
-        let host = digest.finish();
         security.mode.number().hash(&mut digest);
         match security.material() {
             KeyMaterial::PreSharedKey { identity, key } => (identity, key).hash(&mut digest),
@@ -111,17 +115,31 @@ impl Access {
         sms.server_number.hash(&mut digest);
         Self {
             digest: digest.finish(),
-            host,
+            host: host.finish(),
             server: security.short_server_id,
             is_open: security.mode == SecurityMode::NoSec,
         }
     }
 
-    /// Whether both lead to one server: they have its URI or its number in common. It may know the device
+    /// Whether both lead to one server: they have its host or its number in common. It may know the device
     /// by its name, whichever connection it comes by.
     pub(super) fn may_share_server(&self, other: &Self) -> bool {
         self.host == other.host || self.server.is_some() && self.server == other.server
     }
+}
+
+/// What a URI leads to. Its default port may be left out, and a name has no case (RFC 7252 §6.1).
+fn hash_host(uri: &str, hasher: &mut SipHasher13) {
+    let (is_secure, host, port) = match ServerUri::parse(uri) {
+        Ok(ServerUri::Coap { host, port }) => (false, host, port),
+        Ok(ServerUri::Coaps { host, port }) => (true, host, port),
+        _ => return uri.hash(hasher),
+    };
+    match host.parse::<IpAddr>() {
+        Ok(address) => address.hash(hasher),
+        Err(_) => host.to_ascii_lowercase().hash(hasher),
+    }
+    (is_secure, port).hash(hasher);
 }
 
 /// The accounts in the order of their Security Object Instances.

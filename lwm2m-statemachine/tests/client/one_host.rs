@@ -106,6 +106,20 @@ fn an_account_is_left_when_the_register_of_another_one_at_its_host_is_answered()
     assert!(hosts.client.is_registered(account(1)));
 }
 
+/// The default port may be written, and a host has no case (RFC 7252 §6.1).
+#[test]
+fn one_host_may_be_written_in_several_ways() {
+    for host in ["one:5683", "ONE", "one/"] {
+        let (mut hosts, register) = registering(DAY, host);
+        accept(&mut hosts, &register);
+        hosts.events();
+        hosts.client.change(hosts.now, ends_the_first()).unwrap();
+        assert!(hosts.is_silent(), "{host}");
+        assert_eq!(hosts.events(), [LEFT]);
+        assert!(hosts.client.is_registered(account(1)));
+    }
+}
+
 /// A server that gives each registration a location of its own has two of them.
 #[test]
 fn an_account_is_deregistered_if_another_one_at_its_host_has_got_another_location() {
@@ -120,10 +134,12 @@ fn an_account_is_deregistered_if_another_one_at_its_host_has_got_another_locatio
 
 #[test]
 fn an_equal_location_at_another_host_is_another_one() {
-    let (mut hosts, register) = registering(DAY, "two");
-    accept(&mut hosts, &register);
-    hosts.client.change(hosts.now, ends_the_first()).unwrap();
-    leaves(&mut hosts);
+    for host in ["two", "one:5700"] {
+        let (mut hosts, register) = registering(DAY, host);
+        accept(&mut hosts, &register);
+        hosts.client.change(hosts.now, ends_the_first()).unwrap();
+        leaves(&mut hosts);
+    }
 }
 
 #[test]
