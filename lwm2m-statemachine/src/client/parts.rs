@@ -106,7 +106,8 @@ impl Parts {
 
     /// Where a De-register is under way, answers and notifications that are still being sent end: they
     /// aren't repeated to a server without a registration, and don't keep the De-register waiting
-    /// (TS 5.4, 5.5). Answers that wait leave once. What had to leave before it has left with the call before this one.
+    /// (TS 5.4, 5.5). Answers that wait leave once. What had to leave before it has left with the call
+    /// before this one.
     pub(super) fn end_old_answers(&mut self, now: Instant) {
         for connection in self.registrations.leaving() {
             self.endpoint.finish_answers(now, &connection);

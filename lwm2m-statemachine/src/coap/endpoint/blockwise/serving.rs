@@ -3,11 +3,11 @@
 //! A body is rendered once. It is kept by peer and resource until its last block has been served,
 //! no block was requested for some time, or room is needed. Several transfers of one body, such as
 //! notifications to two observers of one resource, share it: it is kept until its last block has been
-//! served as often as they are, or until the others have been silent for some seconds after that. A newer body takes its place. Once a body is no longer kept, a GET
-//! for one of its blocks goes to the application again; other methods aren't executed again, and
-//! the answer is 4.08. The ETag, the application's or one made from the body, tells the client
-//! whether the body is still the same. If the endpoint knows that it has changed, the answer is
-//! 4.08, for clients that ignore the ETag.
+//! served as often as they are, or until the others have been silent for some seconds after that. A
+//! newer body takes its place. Once a body is no longer kept, a GET for one of its blocks goes to the
+//! application again; other methods aren't executed again, and the answer is 4.08. The ETag, the
+//! application's or one made from the body, tells the client whether the body is still the same. If the
+//! endpoint knows that it has changed, the answer is 4.08, for clients that ignore the ETag.
 //!
 //! The application may also supply the body of a response or notification block by block. The body
 //! is then not kept, and a request for a block waits until the block is supplied.
