@@ -92,8 +92,8 @@ impl<P: Peer> Bodies<'_, P> {
     /// A body is kept until its last block was served to all that fetch it (once one has it, the others are
     /// waited for only for a few seconds without a request), until no block of it was requested for
     /// [`Config::transfer_lifetime`](super::Config::transfer_lifetime), for
-    /// [`Config::transfer_deadline`](super::Config::transfer_deadline) at most, and as long as there
-    /// is room.
+    /// [`Config::transfer_deadline`](super::Config::transfer_deadline) at most after its first block was
+    /// last sent, and as long as there is room.
     pub fn watch(&mut self, peer: &P, resource: Resource) -> bool {
         let peer = self.layers.messages.find(peer);
         peer.is_some_and(|peer| self.layers.blockwise.watch_body(peer, resource))

@@ -43,7 +43,9 @@ pub struct Config {
     /// seconds for each of 1,024 blocks. After that, the body of an incoming request is dropped, an
     /// outgoing request whose response is being assembled fails with
     /// [`FailureReason::TooSlow`](super::FailureReason::TooSlow), and requests for further blocks
-    /// of a served response are passed to the application. Bodies that are passed to the
+    /// of a served response are passed to the application. Each request for a first block begins a
+    /// transfer. A served body whose first block is asked for again and again is therefore kept for
+    /// longer, but after that time it gives way to others first. Bodies that are passed to the
     /// application or supplied by it block by block may take any time, because the endpoint doesn't
     /// hold them.
     pub transfer_deadline: Duration,

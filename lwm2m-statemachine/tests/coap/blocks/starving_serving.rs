@@ -111,6 +111,30 @@ fn a_body_that_is_not_read_any_more_goes_before_one_that_has_just_been_asked_for
     assert_eq!(server.rendered, 4, "that of 1 had to go");
 }
 
+/// Whoever begins again and again keeps a body for longer than one transfer may take, but not the room that others
+/// need.
+#[test]
+fn a_body_that_is_begun_for_ever_gives_way_to_others() {
+    let mut server = Server::new(|config| {
+        config.bounds.serving.bodies = 2;
+        config.transfer_lifetime = Some(Duration::from_secs(60));
+        config.transfer_deadline = Duration::from_secs(100);
+    });
+    for round in 0..5 {
+        server.now = T0 + Duration::from_secs(50 * round);
+        server.ask(1, "x", 0);
+        server.ask(1, "x", 1);
+    }
+    assert_eq!(server.rendered, 5, "once for each first block");
+    server.ask(2, "x", 0);
+    server.ask(3, "x", 0);
+    server.ask(2, "x", 1);
+    server.ask(3, "x", 1);
+    assert_eq!(server.rendered, 7);
+    assert!(server.ask(1, "x", 2).contains("2.05 2:2/1"));
+    assert_eq!(server.rendered, 8, "that of 1 had to go");
+}
+
 /// A body isn't kept forever because one block is asked for again and again.
 #[test]
 fn a_body_that_is_read_for_ever_is_rendered_again() {

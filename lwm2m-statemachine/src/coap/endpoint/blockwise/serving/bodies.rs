@@ -185,19 +185,22 @@ impl ServedBodies {
     }
 
     /// A block of a body was asked for; `later`: not the first one. Sets a new deadline; but a body in
-    /// memory isn't kept for longer than a transfer may take.
+    /// memory isn't kept for longer than a transfer may take after the last one has begun. Whoever begins
+    /// again and again keeps it for longer, but then it doesn't count as being read.
     pub(super) fn prolong(&mut self, now: Instant, key: BodyKey, later: bool) {
         let Some(body) = self.bodies.get_mut(&key) else {
             return;
         };
         let mut deadline = self.times.next_block(now);
+        let mut is_read = body.is_read || later;
         if let Content::Bytes(_) = body.content {
             deadline = deadline.min(self.times.whole(body.begun));
+            is_read &= now < self.times.whole(body.first_begun);
         }
         self.timers.set(key, &mut body.deadline, Some(deadline));
         let before = body.order(key);
         self.clock = self.clock.wrapping_add(1);
-        body.is_read |= later;
+        body.is_read = is_read;
         body.place = self.clock;
         body.asked = now;
         let after = body.order(key);

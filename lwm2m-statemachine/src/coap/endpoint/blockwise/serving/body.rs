@@ -30,13 +30,14 @@ pub(super) struct ServedBody {
     pub(super) content: Content,
     /// The resource by which its end is watched, if it is.
     pub(super) watched: Option<Resource>,
-    /// Whether a block other than the first was asked for.
+    /// Whether a block other than the first was asked for, and it counts as being read.
     pub(super) is_read: bool,
     /// How many transfers of it have begun, and not come to their last block.
     pub(super) readers: u32,
     /// Its place in the order.
     pub(super) place: u64,
-    /// When its last transfer began, and when it was last asked for.
+    /// When its first and its last transfer began, and when it was last asked for.
+    pub(super) first_begun: Instant,
     pub(super) begun: Instant,
     pub(super) asked: Instant,
     pub(super) deadline: Option<Instant>,
@@ -205,6 +206,7 @@ impl ServedBody {
             is_read,
             readers: 1,
             place: 0,
+            first_begun: now,
             begun: now,
             asked: now,
             deadline: None,

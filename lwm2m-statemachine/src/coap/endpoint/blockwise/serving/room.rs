@@ -2,8 +2,9 @@
 //!
 //! A body is being read if a block other than the first was requested within the time that a client
 //! waits before it retransmits. Bodies that are being read are evicted last: a flood of requests
-//! for first blocks can't displace them. Otherwise the least recently requested body is evicted
-//! first.
+//! for first blocks can't displace them. A body that is kept for longer than a transfer may take,
+//! because transfers of it begin again and again, doesn't count as being read. Otherwise the least
+//! recently requested body is evicted first.
 
 use alloc::vec::Vec;
 
