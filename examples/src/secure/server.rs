@@ -24,11 +24,16 @@ const NEWS: usize = 1024;
 /// Drive it as any machine. Its peers are [`Transport`] addresses: those of the socket for `coap`, and
 /// those of the socket for `coaps`. For the calls of the application there is the
 /// [`server`](Self::server) inside, whose peers are [`SecurePeer`]s.
+///
+/// When a client [changes](ServerEvent::PeerLeft) from one session to another, the older one is closed: what
+/// the network holds back of it doesn't lead the client back there.
 pub struct SecureServer<A, D: DtlsStack> {
     /// The machine inside, for the calls of the application. Feed and drain it only through this one.
     pub server: Server<SecurePeer<A>>,
     sessions: Sessions<A, D>,
     news: VecDeque<SessionNews<A>>,
+    /// The events that were looked at and not fetched yet.
+    events: VecDeque<ServerEvent<SecurePeer<A>>>,
     /// The time of the last call.
     now: Instant,
     /// What is being sent.
@@ -112,6 +117,7 @@ impl<A: Clone + Eq + Hash, D: DtlsStack> SecureServer<A, D> {
             server,
             sessions: Sessions::new(stack, bounds),
             news: VecDeque::new(),
+            events: VecDeque::new(),
             now: Instant::ZERO,
             buffer: Vec::new(),
         }
@@ -162,8 +168,33 @@ impl<A: Clone + Eq + Hash, D: DtlsStack> SecureServer<A, D> {
         datagram: &[u8],
     ) -> Result<(), SecureDatagramError> {
         let (sessions, mut inside) = self.parts();
-        sessions.handle_datagram(now, from, datagram, &mut |event| inside.take(now, &event))?;
-        Ok(inside.result?)
+        let taken =
+            sessions.handle_datagram(now, from, datagram, &mut |event| inside.take(now, &event));
+        let result = inside.result;
+        self.close_older(now);
+        taken?;
+        Ok(result?)
+    }
+
+    /// Closes the older session of each client that has changed to another.
+    fn close_older(&mut self, now: Instant) {
+        while let Some(event) = self.server.poll_event() {
+            let older = self.older_session(&event);
+            self.events.push_back(event);
+            if let Some(number) = older {
+                let (sessions, mut inside) = self.parts();
+                sessions.close(now, number, &mut |event| inside.take(now, &event));
+            }
+        }
+    }
+
+    /// The older one of the sessions between which a client has changed, if that is what this event says.
+    fn older_session(&self, event: &ServerEvent<SecurePeer<A>>) -> Option<u64> {
+        let ServerEvent::PeerLeft { registration, peer } = event else {
+            return None;
+        };
+        let reached = self.server.registration(*registration)?.peer();
+        Some(peer.number()?.min(reached.number()?))
     }
 
     /// Seals the next datagrams of the server, until one can leave.
@@ -306,7 +337,7 @@ impl<A: Peer, D: DtlsStack> Machine for SecureServer<A, D> {
     }
 
     fn poll_event(&mut self) -> Option<ServerEvent<SecurePeer<A>>> {
-        self.server.poll_event()
+        self.events.pop_front().or_else(|| self.server.poll_event())
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
@@ -328,6 +359,14 @@ impl<A> SecurePeer<A> {
     pub const fn address(&self) -> &A {
         match self {
             Self::Plain(address) | Self::Session { address, .. } => address,
+        }
+    }
+
+    /// The number of its session; newer ones have higher numbers.
+    const fn number(&self) -> Option<u64> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Session { number, .. } => Some(*number),
         }
     }
 }

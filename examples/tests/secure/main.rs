@@ -12,6 +12,7 @@ mod certificates;
 mod handshakes;
 mod hostile;
 mod keys;
+mod leaving;
 mod management;
 mod routing;
 mod udp;

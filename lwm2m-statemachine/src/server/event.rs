@@ -45,6 +45,18 @@ pub enum ServerEvent<P> {
         /// The registration.
         registration: RegistrationId,
     },
+    /// A client with a proven identity has left this peer: by its Update or Register, whose event comes
+    /// before, it is reached at another one, on the same channel. No other registration is reached here.
+    ///
+    /// If both are secure sessions, close the older one, and tell the server that it [is
+    /// gone](crate::Server::peer_gone). It is this one, as a rule: an Update or Register that comes late
+    /// from here would lead the registration back. If it is the other one, just that has happened.
+    PeerLeft {
+        /// The registration, which is reached at another peer.
+        registration: RegistrationId,
+        /// The peer that the client has left.
+        peer: P,
+    },
     /// A client de-registered.
     Deregistered {
         /// The registration, which has ended.

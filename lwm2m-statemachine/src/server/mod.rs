@@ -65,6 +65,12 @@
 //! any session of the client, as one may overtake the Update, or come late. Tell the server with
 //! [`Server::peer_gone`] when a session has ended.
 //!
+//! An Update or Register counts from whichever session it comes, and the last one wins. The network may
+//! hold one back and deliver it when the client has left that session: it leads the registration back to
+//! a peer where nobody answers. So close the older of the two sessions, and tell the server that it is
+//! gone, when [`ServerEvent::PeerLeft`] says that a client has changed from one to the other. If that is
+//! the one to which the registration was led back, the next notification heals it.
+//!
 //! # What it is made of
 //!
 //! - `registrar` decides about the requests of clients, and keeps the registrations.

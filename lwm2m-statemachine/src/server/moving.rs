@@ -12,7 +12,7 @@ use super::{
     event::{EndReason, Outcome, ServerEvent},
     id::RegistrationId,
     parts::Server,
-    registrar::Changes,
+    registrar::{Changes, Registration},
 };
 use crate::{
     coap::{RequestId, RestoreError},
@@ -30,6 +30,22 @@ impl<P: Peer> Server<P> {
         }
         if changes.peer || changes.channel {
             self.move_observations(now, registration);
+        }
+    }
+
+    /// The peer that a client has left with the registration that replaces this one.
+    pub(super) fn left_by(&self, was: &Registration<P>, by: RegistrationId) -> Option<P> {
+        let now = self.registrar.get(by)?;
+        was.left_for(now.peer(), now.channel())
+    }
+
+    /// Tells the application that the client of this registration has left a peer, unless another one is
+    /// reached there.
+    pub(super) fn tell_left(&mut self, registration: RegistrationId, peer: Option<P>) {
+        let peer = peer.filter(|peer| !self.registrar.is_reached_at(peer));
+        if let Some(peer) = peer {
+            self.events
+                .push_back(ServerEvent::PeerLeft { registration, peer });
         }
     }
 

@@ -31,8 +31,10 @@ impl<P: Peer> Server<P> {
                 registration,
                 replaced,
             } => {
+                let mut left = None;
                 if let Some((old, was)) = replaced {
                     self.end_all_of(now, old);
+                    left = self.left_by(&was, registration);
                     self.events.push_back(ServerEvent::Replaced {
                         registration: old,
                         was,
@@ -41,13 +43,19 @@ impl<P: Peer> Server<P> {
                 }
                 self.events
                     .push_back(ServerEvent::Registered { registration });
+                self.tell_left(registration, left);
             }
-            Effect::Updated(registration, changes) => {
+            Effect::Updated {
+                registration,
+                changes,
+                left,
+            } => {
                 self.follow(now, registration, changes);
                 self.events.push_back(ServerEvent::Updated {
                     registration,
                     changes,
                 });
+                self.tell_left(registration, left);
             }
             Effect::Deregistered(registration, was) => {
                 self.end_all_of(now, registration);

@@ -146,8 +146,15 @@ impl Client {
     /// An Update from another peer, which is followed. The events come with it.
     #[track_caller]
     fn moves(&mut self, to: Peer) -> Vec<ServerEvent<Peer>> {
+        let before = self.world.server.registration(self.registration).unwrap();
+        let (from, is_same_channel) = (*before.peer(), before.channel() == self.world.channel);
+        let leaves = before.is_reachable() && is_same_channel;
         assert_eq!(self.update(to, DEVICE), Code::CHANGED);
         let mut events = self.world.events();
+        if leaves {
+            let left = events.pop();
+            assert_eq!(self.left(left.as_ref()), Some(from));
+        }
         match events.pop() {
             Some(ServerEvent::Updated {
                 registration,
@@ -157,6 +164,15 @@ impl Client {
         }
         assert_eq!(self.peer(), to);
         events
+    }
+
+    /// The peer that the client has left, if that is what this event says.
+    fn left(&self, event: Option<&ServerEvent<Peer>>) -> Option<Peer> {
+        let Some(ServerEvent::PeerLeft { registration, peer }) = event else {
+            return None;
+        };
+        assert_eq!(*registration, self.world.server.find("device").unwrap());
+        Some(*peer)
     }
 
     fn peer(&self) -> Peer {
@@ -254,11 +270,32 @@ fn a_register_in_a_new_session_ends_observations() {
             },
             ServerEvent::Replaced { .. },
             ServerEvent::Registered { .. },
+            ServerEvent::PeerLeft { peer: 1, .. },
         ]
     ));
     for peer in [1, 2] {
         assert_eq!(client.met(peer, DEVICE), Met::Rejected);
     }
+}
+
+/// The driver closes the session: an Update that was held back there would lead the registration back.
+#[test]
+fn a_session_that_its_client_has_left_is_told_and_can_be_closed() {
+    let mut client = Client::new();
+    let before = client.peer();
+    client.moves(2);
+    client.gone(before);
+    assert!(client.world.events().is_empty() && client.world.sent().is_empty());
+    let registration = client.world.server.registration(client.registration);
+    assert!(registration.unwrap().is_reachable());
+    client.read().unwrap();
+    assert_eq!(client.world.sent_one().to, 2);
+    assert_eq!(client.met(2, DEVICE), Met::Taken);
+    // An Update in the session that it is reached in leaves nothing.
+    assert_eq!(client.update(2, DEVICE), Code::CHANGED);
+    let event = client.world.event();
+    assert!(matches!(event, ServerEvent::Updated { changes, .. } if !changes.peer));
+    client.leave();
 }
 
 /// A Reset would end the observation at the client (RFC 7641 §3.6).
@@ -569,4 +606,44 @@ fn clients_of_one_session_move_one_by_one() {
     world.server.peer_gone(now, &2);
     let registration = world.server.registration(clients[1].0).unwrap();
     assert!(!registration.is_reachable());
+}
+
+/// A session isn't left as long as another client is reached there.
+#[test]
+fn the_last_client_of_a_session_leaves_it() {
+    let mut world = World::with(|config| config.identity_check = |_, _| true);
+    let register = |name| Request {
+        queries: name,
+        identity: Identity::Psk(b"gateway"),
+        ..Request::default()
+    };
+    let (a, b) = (
+        ["ep=a", "lt=60", "lwm2m=1.0"],
+        ["ep=b", "lt=60", "lwm2m=1.0"],
+    );
+    let (_, of_a) = world.register_as(&register(&a));
+    world.register_as(&register(&b));
+    let update = Request {
+        from: 2,
+        path: &["rd", &of_a],
+        format: None,
+        queries: &[],
+        payload: b"",
+        ..register(&[])
+    };
+    assert_eq!(world.request(&update).code(), Code::CHANGED);
+    assert!(matches!(world.event(), ServerEvent::Updated { .. }));
+    let again = Request {
+        from: 2,
+        ..register(&b)
+    };
+    assert_eq!(world.request(&again).code(), Code::CREATED);
+    assert!(matches!(
+        &*world.events(),
+        [
+            ServerEvent::Replaced { .. },
+            ServerEvent::Registered { registration },
+            ServerEvent::PeerLeft { registration: of, peer: 1 },
+        ] if of == registration
+    ));
 }

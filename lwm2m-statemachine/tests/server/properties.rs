@@ -326,7 +326,9 @@ impl Model {
                 alive(registration);
                 self.registrations.push(registration);
             }
-            ServerEvent::Updated { registration, .. } | ServerEvent::Reachable { registration } => {
+            ServerEvent::Updated { registration, .. }
+            | ServerEvent::Reachable { registration }
+            | ServerEvent::PeerLeft { registration, .. } => {
                 alive(registration);
             }
             ServerEvent::Deregistered { registration, .. }

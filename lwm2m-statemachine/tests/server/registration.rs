@@ -756,7 +756,11 @@ fn update_from_a_new_address_under_the_same_identity_follows_the_device() {
         ..update(&token)
     };
     assert_eq!(world.request(&moved).code(), Code::CHANGED);
-    assert!(matches!(world.event(), ServerEvent::Updated { changes, .. } if changes.peer));
+    assert!(matches!(
+        &*world.events(),
+        [ServerEvent::Updated { changes, .. }, ServerEvent::PeerLeft { registration, peer: 1 }]
+            if changes.peer && *registration == id
+    ));
     assert_eq!(world.server.registration(id).unwrap().peer(), &2);
     world
         .server

@@ -103,7 +103,12 @@ pub(super) enum Effect<P> {
         registration: RegistrationId,
         replaced: Option<(RegistrationId, Box<Registration<P>>)>,
     },
-    Updated(RegistrationId, Changes),
+    Updated {
+        registration: RegistrationId,
+        changes: Changes,
+        /// The peer that the client has left, unless it was gone.
+        left: Option<P>,
+    },
     Deregistered(RegistrationId, Box<Registration<P>>),
     Refused(Refusal<P>),
     /// It wasn't a request of this interface.
@@ -391,14 +396,20 @@ impl<P: Peer> Registrar<P> {
             self.admission(now).make_room_for_update(id, more)?;
         }
         let policy = &self.policy;
-        let changes = self.registrations.change(id, |registration| {
+        let result = self.registrations.change(id, |registration| {
+            let left = registration.left_for(origin.peer, origin.channel);
             let changes = registration.update(now, origin, update);
             registration.expiry = policy.expiry(registration);
-            changes
+            (changes, left)
         });
+        let (changes, left) = result.unwrap_or_default();
         Ok(Decision {
             answer: Answer::Code(Code::CHANGED),
-            effect: Effect::Updated(id, changes.unwrap_or_default()),
+            effect: Effect::Updated {
+                registration: id,
+                changes,
+                left,
+            },
         })
     }
 
@@ -439,6 +450,11 @@ impl<P: Peer> Registrar<P> {
     /// A peer is gone: the registrations there stay, and their clients can't be reached.
     pub(super) fn peer_gone(&mut self, peer: &P) {
         self.registrations.peer_gone(peer);
+    }
+
+    /// Whether a client with a proven identity is reached at this peer.
+    pub(super) fn is_reached_at(&self, peer: &P) -> bool {
+        self.registrations.is_reached_at(peer)
     }
 
     /// Something other than a request of this interface came from a client. If its peer was gone, it

@@ -249,6 +249,21 @@ impl<P> Registration<P> {
         }))
     }
 
+    /// The peer that a client with a proven identity leaves when it is reached at this one, on this
+    /// channel. `None` if it is the same, or is gone. On another channel, nothing is left: a client may
+    /// be reached on both (TS 8.4).
+    pub(in crate::server) fn left_for(&self, peer: &P, channel: Channel) -> Option<P>
+    where
+        P: Clone + PartialEq,
+    {
+        let contact = &self.contact;
+        let is_left = self.is_secure()
+            && self.is_reachable()
+            && contact.peer != *peer
+            && contact.channel == channel;
+        is_left.then(|| contact.peer.clone())
+    }
+
     /// Applies an Update, and returns what has changed.
     pub(super) fn update(&mut self, now: Instant, origin: &Origin<'_, P>, update: Update) -> Changes
     where

@@ -365,6 +365,16 @@ impl<P: Peer> Registrations<P> {
         }
     }
 
+    /// Whether a client with a proven identity is reached at this peer.
+    pub(super) fn is_reached_at(&self, peer: &P) -> bool {
+        let hash = hash_peer(self.keys, peer);
+        let mut there = self.by_peer.range((hash, 0)..=(hash, u32::MAX));
+        there.any(|(_, index)| {
+            let entry = self.entries.get(*index);
+            entry.is_some_and(|entry| entry.registration.contact.peer == *peer)
+        })
+    }
+
     /// Where a registration is in the index by peer, if it is in it.
     fn place_by_peer(&self, index: u32) -> Option<(u32, u32)> {
         let contact = &self.entries.get(index)?.registration.contact;

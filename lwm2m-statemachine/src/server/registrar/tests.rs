@@ -67,7 +67,12 @@ fn a_register_is_answered_with_its_location_where_only_its_client_updates() {
 
     let updated = decide(&mut registrar, NOW, 7, &location, &["lt=90"], "");
     assert_eq!(updated.answer, Answer::Code(Code::CHANGED));
-    let Effect::Updated(same, changes) = updated.effect else {
+    let Effect::Updated {
+        registration: same,
+        changes,
+        ..
+    } = updated.effect
+    else {
         panic!("{updated:?}");
     };
     let lifetime = Changes {

@@ -2,8 +2,8 @@
 //! server, which knows the Client by the identity that the transport proves.
 //!
 //! The Client gets another session, resumed or new, and another address without knowing it, as behind a
-//! NAT. The driver of the server keeps old sessions open for a while, closes them, and throws out the one
-//! in use. The network loses, repeats and reorders, and sometimes a body takes several blocks.
+//! NAT. The driver of the server closes the older of two sessions when the Client changes to the other, or
+//! keeps old ones open for a while; and it throws out the one in use. The network loses, repeats and reorders, and sometimes a body takes several blocks.
 //!
 //! What holds for every seed:
 //!
@@ -47,6 +47,7 @@ fn all_that_must_hold_holds_for_all_seeds() {
         "session new",
         "address changed unnoticed",
         "old session closed",
+        "older session closed after an Update",
         "session in use closed",
         "Update from another peer",
         "reachable by a notification",

@@ -39,6 +39,8 @@ pub(super) struct Watched {
 pub(super) struct Platform {
     pub(super) server: Server<Address>,
     fault: Fault,
+    /// Whether the driver closes the older one of the sessions between which the Client changes.
+    closes_older: bool,
     /// The sessions that are over.
     closed: BTreeSet<Address>,
     /// The first session in which anything came.
@@ -56,10 +58,11 @@ pub(super) struct Platform {
 }
 
 impl Platform {
-    pub(super) fn new(server: Server<Address>, fault: Fault) -> Self {
+    pub(super) fn new(server: Server<Address>, fault: Fault, closes_older: bool) -> Self {
         Self {
             server,
             fault,
+            closes_older,
             closed: BTreeSet::new(),
             first: None,
             received: BTreeMap::new(),
@@ -199,8 +202,23 @@ impl Platform {
         self.hears(observation, &content);
     }
 
-    fn take(&mut self, event: ServerEvent<Address>) {
+    /// The Client has changed from this session to another. Newer ones have higher addresses.
+    fn changes_session(&mut self, now: Instant, left: Address) {
+        let (reached, _) = self.client().expect("registered");
+        let leads_back = reached < left;
+        if self.closes_older {
+            self.close(now, left.min(reached));
+        }
+        self.count(match (leads_back, self.closes_older) {
+            (false, true) => "older session closed after an Update",
+            (true, true) => "older session closed after a late Update",
+            (_, false) => "session left open after an Update",
+        });
+    }
+
+    fn take(&mut self, now: Instant, event: ServerEvent<Address>) {
         match event {
+            ServerEvent::PeerLeft { peer, .. } => self.changes_session(now, peer),
             ServerEvent::Updated { changes, .. } if changes.peer => {
                 self.count("Update from another peer");
             }
@@ -315,10 +333,10 @@ impl Node for Platform {
         }
     }
 
-    fn poll_event(&mut self, _: Instant) -> bool {
+    fn poll_event(&mut self, now: Instant) -> bool {
         let event = self.server.poll_event();
         event.is_some_and(|event| {
-            self.take(event);
+            self.take(now, event);
             true
         })
     }

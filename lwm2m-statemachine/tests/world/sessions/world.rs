@@ -29,6 +29,9 @@ pub(super) struct Plan {
     pub(super) block_size: usize,
     /// Whether the Client stores notifications while it is offline.
     pub(super) storing: bool,
+    /// Whether the driver of the server closes the older one of the sessions between which the Client
+    /// changes.
+    pub(super) closes_older: bool,
     pub(super) fault: Fault,
 }
 
@@ -56,6 +59,7 @@ impl Plan {
             pause: Duration::from_secs(400),
             block_size: [1024, 64][(seed / 6 % 2) as usize],
             storing: (seed / 12).is_multiple_of(2),
+            closes_older: (seed / 24).is_multiple_of(2),
             fault: Fault::None,
         }
     }
@@ -101,7 +105,10 @@ impl World {
         let mut network = Network::new(plan.seed);
         network.set_default_link(plan.link.clone());
         let server = Server::new(ServerConfig::new(network.random().seed()));
-        let platform = network.add("server", Platform::new(server, plan.fault));
+        let platform = network.add(
+            "server",
+            Platform::new(server, plan.fault, plan.closes_older),
+        );
         let client = client(network.random().seed(), plan.block_size, plan.storing);
         let application = Device::new(network.address(platform));
         let device = network.add("client", Host::new(client, application));
