@@ -351,11 +351,6 @@ fn what_cannot_be_moved_stays_where_it_is() {
     assert!(matches!(incoming, Err(DatagramError::Overload)));
     assert!(sent(&mut node).is_empty());
 
-    let mut saved = node.save_observation(T0, of.0).unwrap();
-    saved.peer = "third";
-    node.restore_observation(T0, saved).unwrap();
-    let third = node.move_observation(T0, of.0, "third", Channel::Udp);
-    assert_eq!(third, Err(RestoreError::TokenInUse));
     assert_eq!(notify(&mut node, OLD, of, 12, false), Met::Taken);
     assert!(node.cancel(T0, of.0));
     assert_eq!(

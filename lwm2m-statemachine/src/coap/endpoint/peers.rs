@@ -78,9 +78,6 @@ impl<P: Peer> Layers<P> {
         let of = self.sent_request(key).filter(|_| is_begun(requests));
         let of = of.ok_or(RestoreError::NotAnObservation)?;
         let is_there = self.messages.find(&to) == Some(of.peer);
-        if !is_there && self.has_token_of(&to, key) {
-            return Err(RestoreError::TokenInUse);
-        }
         let mut peer = of.peer;
         if !is_there {
             peer = self.enter_for_request(now, to)?;
@@ -95,14 +92,6 @@ impl<P: Peer> Layers<P> {
         }
         requests.move_to(now, &mut self.messages, key, (peer, channel));
         Ok(())
-    }
-
-    /// Whether another request to this peer has the token of this one.
-    fn has_token_of(&self, to: &P, key: Key) -> bool {
-        let requests = &self.exchanges.requests;
-        let token = requests.get(key).map(|request| request.token);
-        let both = self.messages.find(to).zip(token);
-        both.is_some_and(|(peer, token)| requests.find(peer, token).is_some())
     }
 
     /// Ends all exchanges with a peer and forgets everything else about it.

@@ -83,8 +83,8 @@ impl<P: Peer> Endpoint<P> {
     /// returned request id. The observation can be [cancelled](Self::cancel), or ended with a
     /// request ([`RequestOptions::cancels`]).
     ///
-    /// Restore observations before making other requests, so that none of those uses the token of
-    /// an observation. As after every restart, [`Config::seed`](super::Config::seed)
+    /// No other request may have its token, to whichever peer, since an observation may
+    /// [move](Self::move_observation). So restore observations before making other requests. As after every restart, [`Config::seed`](super::Config::seed)
     /// must be a fresh one: with the old one, tokens repeat.
     pub fn restore_observation(
         &mut self,
@@ -93,7 +93,7 @@ impl<P: Peer> Endpoint<P> {
     ) -> Result<RequestId, RestoreError> {
         let layers = &mut self.layers;
         let requests = &layers.exchanges.requests;
-        let observation = requests.saved(now, &layers.messages, &saved)?;
+        let observation = requests.saved(now, &saved)?;
         let peer = layers.enter_for_request(now, saved.peer)?;
         let requests = &mut layers.exchanges.requests;
         let key = requests

@@ -175,12 +175,10 @@ impl Requests {
     pub(crate) fn saved<P: Peer>(
         &self,
         now: Instant,
-        messages: &Messages<P>,
         saved: &SavedObservation<P>,
     ) -> Result<Request, RestoreError> {
         let message = saved.template()?;
-        let known = messages.find(&saved.peer);
-        if known.is_some_and(|peer| self.find(peer, saved.token).is_some()) {
+        if self.is_in_use(saved.token) {
             return Err(RestoreError::TokenInUse);
         }
         let newest = saved.newest;
@@ -235,7 +233,7 @@ impl Requests {
     }
 
     /// Moves an observation that takes a single exchange to another peer, on this channel. It keeps
-    /// its handle and its token, which no other request to that peer may have.
+    /// its handle and its token, which no other request has.
     pub(crate) fn move_to<P: Peer>(
         &mut self,
         now: Instant,
@@ -293,10 +291,15 @@ impl Requests {
     fn new_token<P: Peer>(&self, messages: &mut Messages<P>) -> Token {
         loop {
             let token = Token::from_random(messages.random_and_records().0.next_u64());
-            if self.table.find_by(token, |_, _| true).is_none() {
+            if !self.is_in_use(token) {
                 return token;
             }
         }
+    }
+
+    /// Whether a request to any peer has this token.
+    fn is_in_use(&self, token: Token) -> bool {
+        self.table.find_by(token, |_, _| true).is_some()
     }
 
     fn insert<P: Peer>(

@@ -62,7 +62,8 @@ pub enum RestoreError {
     /// observation that has begun.
     #[error("not a request to observe")]
     NotAnObservation,
-    /// Another request to the peer, or another observation of it, uses the token.
+    /// Another request or observation uses the token, of whichever peer. Of an observation that is to be
+    /// moved, this is never so.
     #[error("the token is in use")]
     TokenInUse,
     /// There is no room now.
