@@ -16,13 +16,20 @@ use crate::{
 };
 
 impl<P: Peer> Server<P> {
-    /// Handles anything but a request.
+    /// Handles anything but a request. If the lifetime of its client is over, nothing is awaited from it
+    /// any more.
     pub(super) fn handle_incoming(
         &mut self,
         now: Instant,
         origin: &Origin<'_, P>,
         incoming: Incoming<'_>,
     ) {
+        if let Incoming::Response { request, .. }
+        | Incoming::Notification { request, .. }
+        | Incoming::RequestReset { request } = incoming
+        {
+            self.expire_client_of(now, request);
+        }
         match incoming {
             Incoming::Response {
                 request,

@@ -27,6 +27,14 @@ impl<P: Peer> Server<P> {
         }
     }
 
+    /// Ends the registration that this request was sent to, if its time is over.
+    pub(super) fn expire_client_of(&mut self, now: Instant, request: RequestId) {
+        let registration = self.calls.registration_of(request);
+        if registration.is_some_and(|id| self.registrar.expire_if_due(now, id)) {
+            self.tell_departures(now);
+        }
+    }
+
     /// Ends the operations and observations of a registration that has ended.
     pub(super) fn end_all_of(&mut self, now: Instant, registration: RegistrationId) {
         self.end_operations(now, registration, &Outcome::ClientGone);

@@ -37,7 +37,7 @@ impl<P: Peer> Server<P> {
         let (calls, registrar) = (&self.calls, &self.registrar);
         let mut is_client = |request| {
             let client = calls.registration_of(request);
-            client.is_some_and(|client| registrar.is_client(&origin, client))
+            client.is_some_and(|client| registrar.is_client(now, &origin, client))
         };
         let incoming = self
             .endpoint

@@ -495,6 +495,74 @@ fn a_registration_whose_peer_is_gone_stays_until_its_lifetime_is_over() {
     client.check_forgotten();
 }
 
+/// TS 5.3.1: what comes at the end of the lifetime comes too late, though nobody has called the server
+/// for it.
+#[test]
+fn a_notification_at_the_end_of_the_lifetime_is_nobody_s() {
+    for (is_gone, from) in [(false, 1), (false, 2), (true, 1), (true, 2)] {
+        let mut client = Client::new();
+        if is_gone {
+            client.gone(1);
+        }
+        client.world.now += Duration::from_secs(86_399);
+        let (met, before) = client.notify(from, DEVICE);
+        assert_eq!(met, Met::Taken);
+        assert_eq!(before.len(), usize::from(is_gone));
+        client.gone(from);
+        client.world.now += Duration::from_secs(1);
+        for peer in [3, from] {
+            let (met, events) = client.notify(peer, DEVICE);
+            match met {
+                Met::Rejected => assert!(events.is_empty(), "{events:?}"),
+                // The endpoint knew it from there.
+                met => {
+                    assert_eq!((met, peer), (Met::Old, from));
+                    assert!(matches!(
+                        &*events,
+                        [
+                            ServerEvent::ObservationEnded {
+                                reason: EndReason::RegistrationGone,
+                                ..
+                            },
+                            ServerEvent::Expired { .. },
+                        ]
+                    ));
+                }
+            }
+        }
+        assert_eq!(client.met(from, DEVICE), Met::Rejected);
+        client.check_forgotten();
+    }
+}
+
+#[test]
+fn an_answer_at_the_end_of_the_lifetime_is_nobody_s() {
+    let mut world = World::with(|config| {
+        config.bounds.unconfirmed_lifetime = Duration::from_secs(30);
+    });
+    let (registration, _) = world.register();
+    let now = world.now + Duration::from_secs(29);
+    let ask = |world: &mut World| {
+        let read = world.server.read(now, registration, path("/3/0/0"), None);
+        (read.unwrap(), world.sent_one())
+    };
+    let (_, request) = ask(&mut world);
+    world.now += Duration::from_secs(30);
+    // It would confirm the client, which would be kept for its whole lifetime.
+    world.answer_code(&request, Code::NOT_FOUND);
+    assert!(matches!(
+        &*world.events(),
+        [
+            ServerEvent::Answered {
+                outcome: Outcome::ClientGone,
+                ..
+            },
+            ServerEvent::Expired { .. },
+        ]
+    ));
+    assert_eq!(world.server.usage().registrations, 0);
+}
+
 #[test]
 fn an_observation_is_cancelled_where_the_client_is_reached() {
     let mut client = Client::new();

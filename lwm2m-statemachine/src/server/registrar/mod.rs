@@ -276,8 +276,7 @@ impl<P: Peer> Registrar<P> {
         let found = location.and_then(|location| self.registrations.find_location(location));
         let unknown = (None, RefusalReason::UnknownLocation);
         let id = found.ok_or(unknown)?;
-        let registration = self.registrations.get(id).ok_or(unknown)?;
-        if self.policy.is_client(origin, registration) && registration.expires_at() > now {
+        if self.is_client(now, origin, id) {
             Ok(id)
         } else if self.admission(now).expire_if_due(id) {
             Err(unknown)
@@ -441,10 +440,17 @@ impl<P: Peer> Registrar<P> {
 
 /// Where clients are reached.
 impl<P: Peer> Registrar<P> {
-    /// Whether a message is from the client of this registration.
-    pub(super) fn is_client(&self, origin: &Origin<'_, P>, id: RegistrationId) -> bool {
+    /// Whether a message is from the client of this registration, whose lifetime isn't over.
+    pub(super) fn is_client(
+        &self,
+        now: Instant,
+        origin: &Origin<'_, P>,
+        id: RegistrationId,
+    ) -> bool {
         let registration = self.registrations.get(id);
-        registration.is_some_and(|registration| self.policy.is_client(origin, registration))
+        registration
+            .filter(|registration| registration.expires_at() > now)
+            .is_some_and(|registration| self.policy.is_client(origin, registration))
     }
 
     /// A peer is gone: the registrations there stay, and their clients can't be reached.
