@@ -137,6 +137,9 @@ impl<P: Peer> Server<P> {
 
     /// Cancels an observation with a request (TS 5.5.3, Observe: 1), whose answer has the current
     /// values. The observation ends at once.
+    ///
+    /// It goes to where the client is reached. If the blocks of a notification were still arriving from
+    /// another peer, they are lost, and the application is told, also if the call fails.
     pub fn cancel_observation(
         &mut self,
         now: Instant,
@@ -147,8 +150,9 @@ impl<P: Peer> Server<P> {
         let call = Call::Cancel(observed.path, observed.accept);
         let registration = observation.registration();
         let operation = self.call(now, registration, &call, Some(observed.request))?;
-        self.calls.take_observation(observation);
-        self.end_observation(observation, EndReason::Cancelled);
+        if self.calls.take_observation(observation).is_some() {
+            self.end_observation(observation, EndReason::Cancelled);
+        }
         Ok(operation)
     }
 
@@ -188,7 +192,7 @@ impl<P: Peer> Server<P> {
         let queued = QueuedRequest { message, cancels };
         let operation = self.calls.queue(registration, call.pending(), queued);
         let endpoint = &mut self.endpoint;
-        self.calls.send(operation, |queued| {
+        let sent = self.calls.send(operation, |queued| {
             if let Some(observed) = queued.cancels {
                 // It is where it was heard last.
                 let (peer, channel) = (client.peer().clone(), client.channel());
@@ -203,7 +207,10 @@ impl<P: Peer> Server<P> {
                 ..RequestOptions::default()
             };
             endpoint.request(now, client.peer().clone(), queued.message, options)
-        })?;
+        });
+        // Blocks of a notification are lost if the observation has moved.
+        self.handle_endpoint_events();
+        sent?;
         Ok(operation)
     }
 }

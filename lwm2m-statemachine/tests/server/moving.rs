@@ -640,6 +640,53 @@ fn a_notification_whose_blocks_were_on_their_way_is_lost_and_told() {
     }
 }
 
+/// They come from the old session, late, and the cancellation goes to the new one.
+#[test]
+fn a_notification_whose_blocks_are_on_their_way_is_lost_with_a_cancellation() {
+    for is_last in [false, true] {
+        let mut client = Client::new();
+        client.moves(2);
+        let first = if is_last {
+            let mut message = MessageBuf::response(Code::CONTENT);
+            let block = BlockOption::new(0, true, 16).unwrap();
+            message.block2(block).unwrap().payload(&[b'7'; 16]);
+            message
+        } else {
+            first_block(2)
+        };
+        let first = first.finish(MessageType::NonConfirmable, 7, client.token);
+        client.deliver(1, DEVICE, first.as_ref());
+        assert_eq!(client.world.sent_one().to, 1);
+        let (now, id) = (client.world.now, client.observation);
+        let cancelled = client.world.server.cancel_observation(now, id);
+        assert_eq!(cancelled.is_err(), is_last);
+        let events = client.world.events();
+        let lost = FailureReason::PeerDropped;
+        let is_told = match &*events {
+            [
+                ServerEvent::Notification {
+                    content: Err(AnswerError::Lost(reason)),
+                    ..
+                },
+                ServerEvent::ObservationEnded {
+                    reason: EndReason::Cancelled,
+                    ..
+                },
+            ] => !is_last && *reason == lost,
+            [
+                ServerEvent::ObservationEnded {
+                    reason: EndReason::Lost(reason),
+                    ..
+                },
+            ] => is_last && *reason == lost,
+            _ => false,
+        };
+        assert!(is_told, "{events:?}");
+        client.world.pass(Duration::from_secs(1));
+        assert!(client.world.events().is_empty());
+    }
+}
+
 /// A gateway: several clients in one session.
 #[test]
 fn clients_of_one_session_move_one_by_one() {
