@@ -3,6 +3,7 @@
 use alloc::{
     boxed::Box,
     collections::{BTreeMap, BTreeSet},
+    vec::Vec,
 };
 use core::borrow::Borrow;
 
@@ -27,16 +28,36 @@ use super::transport::Identity;
 pub struct IdentityTable {
     psk: Rows<[u8]>,
     raw_public_key: Rows<[u8]>,
-    certificate: Rows<str>,
+    /// By endpoint name, as certificates may share names: the sets of names that may use it.
+    certificate: BTreeMap<Box<str>, BTreeSet<Names>>,
 }
 
 /// Endpoint names by the bytes of an identity.
 type Rows<K> = BTreeMap<Box<K>, BTreeSet<Box<str>>>;
 
+/// Names of a certificate, in their order, each once; at least one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Names(Box<[Box<str>]>);
+
+impl Names {
+    fn new(names: &[&str]) -> Option<Self> {
+        let names: BTreeSet<&str> = names.iter().copied().collect();
+        let names: Vec<Box<str>> = names.into_iter().map(Box::from).collect();
+        (!names.is_empty()).then(|| Self(names.into()))
+    }
+
+    /// Whether a certificate with these names has all of them.
+    fn are_among(&self, names: &[&str]) -> bool {
+        self.0.iter().all(|name| names.contains(&&**name))
+    }
+}
+
 impl IdentityTable {
-    /// Allows the holder of this identity to use an endpoint name. Of a certificate, each of the given
-    /// names counts alone: a certificate that has any of them is allowed. [`Identity::None`] proves
-    /// nothing, so it can't be entered.
+    /// Allows the holder of this identity to use an endpoint name. Of a certificate, the given names count
+    /// together: a certificate that has all of them is allowed, whatever else it has. So a name that many
+    /// have, such as that of their fleet, allows nothing as long as it isn't given alone.
+    /// [`Identity::None`] proves nothing, and neither does a certificate without names, so they can't be
+    /// entered.
     pub fn allow(&mut self, identity: &Identity<'_>, endpoint_name: &str) {
         match identity {
             Identity::None => {}
@@ -45,23 +66,27 @@ impl IdentityTable {
                 add(&mut self.raw_public_key, (*key).into(), endpoint_name);
             }
             Identity::Certificate(names) => {
-                for name in *names {
-                    add(&mut self.certificate, (*name).into(), endpoint_name);
+                if let Some(names) = Names::new(names) {
+                    let allowed = self.certificate.entry(endpoint_name.into());
+                    allowed.or_default().insert(names);
                 }
             }
         }
     }
 
-    /// Takes back what was [allowed](Self::allow). A registration that stands isn't ended, but the
-    /// client can no longer update it.
+    /// Takes back what was [allowed](Self::allow): the table no longer [allows](Self::allows) it. A
+    /// registration that stands isn't ended, but the client can no longer update it.
     pub fn revoke(&mut self, identity: &Identity<'_>, endpoint_name: &str) {
         match identity {
             Identity::None => {}
             Identity::Psk(identity) => remove(&mut self.psk, identity, endpoint_name),
             Identity::RawPublicKey(key) => remove(&mut self.raw_public_key, key, endpoint_name),
             Identity::Certificate(names) => {
-                for name in *names {
-                    remove(&mut self.certificate, name, endpoint_name);
+                if let Some(allowed) = self.certificate.get_mut(endpoint_name) {
+                    allowed.retain(|entered| !entered.are_among(names));
+                    if allowed.is_empty() {
+                        self.certificate.remove(endpoint_name);
+                    }
                 }
             }
         }
@@ -74,18 +99,18 @@ impl IdentityTable {
             Identity::Psk(identity) => has(&self.psk, identity, endpoint_name),
             Identity::RawPublicKey(key) => has(&self.raw_public_key, key, endpoint_name),
             Identity::Certificate(names) => {
-                let mut names = names.iter();
-                names.any(|name| has(&self.certificate, name, endpoint_name))
+                let allowed = self.certificate.get(endpoint_name);
+                let mut allowed = allowed.into_iter().flatten();
+                allowed.any(|entered| entered.are_among(names))
             }
         }
     }
 
-    /// How many pairs of an identity, or of a name of a certificate, and an endpoint name there are.
+    /// How many pairs of an identity and an endpoint name there are.
     pub fn len(&self) -> usize {
         let keys = self.psk.values().chain(self.raw_public_key.values());
-        keys.chain(self.certificate.values())
-            .map(BTreeSet::len)
-            .sum()
+        let certificates = self.certificate.values().map(BTreeSet::len);
+        keys.map(BTreeSet::len).chain(certificates).sum()
     }
 
     /// Whether nothing is allowed.
@@ -148,19 +173,47 @@ mod tests {
     }
 
     #[test]
-    fn nothing_proven_is_allowed_nothing_and_any_name_of_a_certificate_counts() {
+    fn nothing_proven_is_allowed_nothing_and_a_certificate_needs_all_names() {
         let mut table = IdentityTable::default();
-        table.allow(&Identity::None, "a");
-        table.allow(&Identity::Certificate(&["cn", "urn:dev:os:1"]), "a");
-        assert_eq!(table.len(), 2);
+        for nothing in [Identity::None, Identity::Certificate(&[])] {
+            table.allow(&nothing, "a");
+            assert!(table.is_empty() && !table.allows(&nothing, "a"));
+        }
+        let both = Identity::Certificate(&["cn", "urn:dev:os:1", "cn"]);
+        table.allow(&both, "a");
+        table.allow(&Identity::Certificate(&["urn:dev:os:1", "cn"]), "a");
+        assert_eq!(table.len(), 1);
         for (names, allowed) in [
-            (&["cn"][..], true),
-            (&["another", "urn:dev:os:1"], true),
-            (&["another"], false),
+            (&["cn"][..], false),
+            (&["another", "urn:dev:os:1"], false),
+            (&["urn:dev:os:1", "another", "cn"], true),
+            (&["cn", "cn"], false),
             (&[], false),
         ] {
-            assert_eq!(table.allows(&Identity::Certificate(names), "a"), allowed);
+            let identity = Identity::Certificate(names);
+            assert_eq!(table.allows(&identity, "a"), allowed, "{names:?}");
+            assert!(!table.allows(&identity, "b"));
         }
         assert!(!table.allows(&Identity::None, "a"));
+    }
+
+    #[test]
+    fn what_is_revoked_of_a_certificate_is_not_allowed_by_fewer_of_its_names() {
+        let all = Identity::Certificate(&["cn", "serial"]);
+        let (one, other) = (
+            Identity::Certificate(&["serial"]),
+            Identity::Certificate(&["other", "cn"]),
+        );
+        let mut table = IdentityTable::default();
+        for identity in [&all, &one, &other] {
+            table.allow(identity, "a");
+        }
+        assert_eq!(table.len(), 3);
+        table.revoke(&all, "b");
+        table.revoke(&all, "a");
+        assert!(!table.allows(&all, "a") && !table.allows(&one, "a"));
+        assert!(table.allows(&other, "a"));
+        table.revoke(&other, "a");
+        assert_eq!(table, IdentityTable::default());
     }
 }

@@ -85,6 +85,20 @@ fn the_table_alone_decides_if_the_check_allows_nothing() {
     assert!(may_register(&mut world, KEY));
 }
 
+/// Any two devices may have a name in common: that of their maker, or of their fleet.
+#[test]
+fn a_name_that_certificates_share_lets_none_use_the_endpoint_name_of_another() {
+    let device = Identity::Certificate(&["serial 4711", "fleet.example"]);
+    let another = Identity::Certificate(&["serial 4712", "fleet.example"]);
+    let mut world = World::with(|config| config.identities.allow(&device, NAME));
+    let identities = world.server.identities_mut();
+    identities.allow(&another, "urn:dev:os:32473-2");
+    assert!(may_register(&mut world, device));
+    for identity in [another, Identity::Certificate(&["fleet.example"])] {
+        assert!(!may_register(&mut world, identity));
+    }
+}
+
 /// TS 5.3.1: whoever speaks another version may say anything.
 #[test]
 fn the_version_is_told_before_the_identity() {
