@@ -32,7 +32,7 @@ use lwm2m_core::Instant;
 use lwm2m_statemachine::{Datagram, Machine};
 
 pub use self::names::Names;
-use self::sockets::{Peers, Received, Sockets, is_passing};
+use self::sockets::{Peers, Received, Sockets};
 use crate::uri;
 
 /// The longest datagram that UDP carries.
@@ -150,7 +150,7 @@ impl<M: Machine> Driver<M> {
     /// Replaces the machine, as a reboot does. What the old one has queued is sent, its events are
     /// lost.
     pub fn replace(&mut self, machine: M, names: Names<M::Peer>) -> io::Result<()> {
-        self.settle()?;
+        self.settle();
         self.events.clear();
         self.sockets.close_all();
         self.machine = machine;
@@ -160,7 +160,7 @@ impl<M: Machine> Driver<M> {
 
     /// Sends what the machine has to send, then returns its next event.
     pub fn next_event(&mut self) -> io::Result<Option<M::Event>> {
-        self.settle()?;
+        self.settle();
         Ok(self.events.pop_front())
     }
 
@@ -172,7 +172,7 @@ impl<M: Machine> Driver<M> {
 
     /// Waits for datagrams and deadlines, `at_most` this long, and lets the machine act on them.
     pub fn wait(&mut self, at_most: Duration) -> io::Result<()> {
-        self.settle()?;
+        self.settle();
         let until_due = match self.machine.poll_timeout() {
             Some(deadline) => deadline.saturating_duration_since(self.now()),
             None => Duration::MAX,
@@ -188,7 +188,7 @@ impl<M: Machine> Driver<M> {
             let Some(received) = received else {
                 break;
             };
-            self.take(received)?;
+            self.take(received);
         }
 
         let now = self.now();
@@ -199,11 +199,12 @@ impl<M: Machine> Driver<M> {
         {
             self.machine.handle_timeout(now);
         }
-        self.settle()
+        self.settle();
+        Ok(())
     }
 
     /// Hands the datagram in the buffer to the machine, if its sender has a name.
-    fn take(&mut self, received: Received<M::Peer>) -> io::Result<()> {
+    fn take(&mut self, received: Received<M::Peer>) {
         let Received {
             length,
             from,
@@ -230,26 +231,26 @@ impl<M: Machine> Driver<M> {
                 self.useless.push_back((from, error));
             }
         }
-        self.settle()
+        self.settle();
     }
 
     /// Drains the machine after each call: sends its datagrams, takes its events. An event may be the
     /// reason for another datagram, such as a goodbye, which has to leave before the application sees
     /// the event.
-    fn settle(&mut self) -> io::Result<()> {
-        self.send_all()?;
+    fn settle(&mut self) {
+        self.send_all();
         loop {
             while let Some(event) = self.machine.poll_event() {
                 self.events.push_back(event);
             }
-            if !self.send_all()? {
-                return Ok(());
+            if !self.send_all() {
+                return;
             }
         }
     }
 
     /// Sends the machine's datagrams. Returns whether there was one.
-    fn send_all(&mut self) -> io::Result<bool> {
+    fn send_all(&mut self) -> bool {
         let mut any = false;
         while let Some(transmit) = self.machine.poll_transmit() {
             any = true;
@@ -267,28 +268,12 @@ impl<M: Machine> Driver<M> {
                     payload: transmit.payload,
                 });
             }
-            match socket.send_to(transmit.payload, to) {
-                Ok(_) => {}
-                // Lost before it was sent; the machine retransmits it.
-                Err(error) if is_lost(&error) => {}
-                Err(error) => return Err(error),
-            }
+            // What fails concerns this datagram alone, such as a peer that can't be reached or an
+            // address that can't be sent to. It is lost, as on the way; the machine retransmits it.
+            let _ = socket.send_to(transmit.payload, to);
         }
-        Ok(any)
+        any
     }
-}
-
-/// Whether one datagram couldn't be sent, but the socket still works.
-fn is_lost(error: &io::Error) -> bool {
-    is_passing(error)
-        || matches!(
-            error.kind(),
-            io::ErrorKind::WouldBlock
-                | io::ErrorKind::HostUnreachable
-                | io::ErrorKind::NetworkUnreachable
-                | io::ErrorKind::NetworkDown
-                | io::ErrorKind::PermissionDenied
-        )
 }
 
 impl<M: Machine> fmt::Debug for Driver<M> {

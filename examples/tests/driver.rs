@@ -117,6 +117,28 @@ fn who_has_no_name_is_not_heard_and_not_reached() {
     assert!(next_event(&mut client, Duration::from_millis(50)).is_none());
 }
 
+/// A datagram may come from port 0, which nothing can be sent to.
+#[test]
+fn a_peer_that_cannot_be_sent_to_ends_nothing() {
+    let mut server = bind(Names::by(Some, |peer| *peer));
+    let nobody = SocketAddr::from(([127, 0, 0, 1], 0));
+    let mut client = bind(Names::direct());
+    for to in [nobody, client.address()] {
+        let now = server.now();
+        let options = RequestOptions::default();
+        let machine = &mut server.machine;
+        machine.request(now, Some(to), get("a"), options).unwrap();
+        server.wait(Duration::ZERO).unwrap();
+    }
+    // The next peer is reached.
+    serve(&mut client, 1);
+    let event = next_event(&mut server, PATIENCE);
+    assert!(
+        matches!(&event, Some(Event::Incoming { from, .. }) if *from == Some(client.address())),
+        "{event:?}"
+    );
+}
+
 #[test]
 fn two_connections_to_one_address_are_told_apart_by_their_sockets() {
     let mut server = bind(Names::direct());

@@ -152,6 +152,8 @@ impl<P: Peer> Sockets<P> {
                     Err(error) => return Err(error),
                 };
                 let peer = match &socket.peers {
+                    // Who has no port takes no answer (RFC 768), so it is nobody.
+                    _ if from.port() == 0 => None,
                     Peers::Driver => names.peer(from),
                     Peers::Named(names) => names.peer(from),
                     Peers::One { peer, remote } => (from == *remote).then(|| peer.clone()),
@@ -191,7 +193,7 @@ impl<P: Peer> Sockets<P> {
 }
 
 /// Whether an error says nothing of the socket itself.
-pub(super) fn is_passing(error: &io::Error) -> bool {
+fn is_passing(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::Interrupted
