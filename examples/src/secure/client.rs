@@ -26,15 +26,20 @@ const FAILURES: usize = 64;
 /// that it is up, lost, or couldn't be made; then it asks for another one by itself. A session counts as
 /// lost, too, if a Register or an Update gets no answer on it.
 ///
-/// [`ClientEvent::Disconnect`] comes when the goodbye of the session has been polled.
+/// [`ClientEvent::Disconnect`] comes once for each connection that is over, also for one that has failed,
+/// when the last words of its session have been polled. A socket that is closed then doesn't leak. Only
+/// for a connection that you tell to be [lost](Self::lost) there is none.
 pub struct SecureClient<D: DtlsStack> {
     /// The machine inside, for the calls of the application. Feed and drain it only through this one.
     pub client: Client,
     stack: D,
     channels: BTreeMap<ConnectionId, Channel<D::Session>>,
     transmits: VecDeque<(ConnectionId, Vec<u8>)>,
-    /// Events that wait until all is sent.
-    held: VecDeque<ClientEvent>,
+    /// Connections that are over, and that the application closes when all is sent.
+    held: VecDeque<ConnectionId>,
+    /// Those that the application has been told to close since the Client's last event. The Client may
+    /// have an event of its own for one that has failed meanwhile.
+    over: Vec<ConnectionId>,
     failures: VecDeque<ConnectionFailure>,
     /// Connections whose servers don't answer.
     silent: Vec<ConnectionId>,
@@ -106,6 +111,7 @@ impl<D: DtlsStack> SecureClient<D> {
             channels: BTreeMap::new(),
             transmits: VecDeque::new(),
             held: VecDeque::new(),
+            over: Vec::new(),
             failures: VecDeque::new(),
             silent: Vec::new(),
             now: Instant::ZERO,
@@ -114,8 +120,8 @@ impl<D: DtlsStack> SecureClient<D> {
     }
 
     /// Makes a connection as its account says. `host` is the host of its URI. Without security it is
-    /// up at once, as a new one; else a handshake begins. If it can't, the Client is told, and
-    /// [`next_failure`](Self::next_failure) tells why.
+    /// up at once, as a new one; else a handshake begins. If it can't, the Client is told,
+    /// [`next_failure`](Self::next_failure) tells why, and [`ClientEvent::Disconnect`] follows.
     pub fn open(
         &mut self,
         now: Instant,
@@ -161,7 +167,8 @@ impl<D: DtlsStack> SecureClient<D> {
         }
     }
 
-    /// A connection couldn't be made, or its socket is lost: the Client asks for another one.
+    /// A connection couldn't be made, or its socket is lost: the Client asks for another one. The
+    /// application has closed what it had of it.
     pub fn lost(&mut self, now: Instant, connection: ConnectionId) {
         self.now = now;
         self.channels.remove(&connection);
@@ -235,7 +242,16 @@ impl<D: DtlsStack> SecureClient<D> {
         }
         self.failures
             .push_back(ConnectionFailure { connection, reason });
+        self.hold(connection);
         self.lost(now, connection);
+    }
+
+    /// Has the application close a connection, once.
+    fn hold(&mut self, connection: ConnectionId) {
+        if !self.over.contains(&connection) {
+            self.over.push(connection);
+            self.held.push_back(connection);
+        }
     }
 
     /// Sends the Client's next datagram into its channel; false if there is none.
@@ -348,11 +364,23 @@ impl<D: DtlsStack> Machine for SecureClient<D> {
     }
 
     fn poll_event(&mut self) -> Option<ClientEvent> {
-        while let Some(event) = self.client.poll_event() {
+        loop {
+            if !self.held.is_empty() {
+                // The last words leave before the application closes their sockets.
+                if !self.transmits.is_empty() {
+                    return None;
+                }
+                let connection = self.held.pop_front()?;
+                return Some(ClientEvent::Disconnect { connection });
+            }
+            let Some(event) = self.client.poll_event() else {
+                self.over.clear();
+                return None;
+            };
             match event {
                 ClientEvent::Disconnect { connection } => {
                     self.close(connection);
-                    self.held.push_back(event);
+                    self.hold(connection);
                     continue;
                 }
                 ClientEvent::RegistrationFailed {
@@ -364,11 +392,6 @@ impl<D: DtlsStack> Machine for SecureClient<D> {
             }
             return Some(event);
         }
-        // The goodbyes leave before the application closes their sockets.
-        if !self.transmits.is_empty() {
-            return None;
-        }
-        self.held.pop_front()
     }
 
     fn poll_timeout(&self) -> Option<Instant> {

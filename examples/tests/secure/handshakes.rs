@@ -13,7 +13,7 @@ use lwm2m_examples::secure::{
 use lwm2m_objects::typed;
 use lwm2m_simulation::Link;
 use lwm2m_statemachine::{
-    ClientEvent, RegistrationFailure, ServerEvent,
+    ClientEvent, ConnectionId, RegistrationFailure, ServerEvent,
     client::FailureKind,
     server::{Outcome, RefusalReason},
 };
@@ -178,6 +178,69 @@ fn a_goodbye_leaves_before_the_connection_is_closed() {
         why: End::Closed,
     };
     assert_eq!(world.news(), [closed]);
+}
+
+/// The connections that the device has been asked to open and not to close. Each is closed once.
+fn open_connections(world: &World) -> Vec<ConnectionId> {
+    let mut open = Vec::new();
+    for event in &world.network.node(world.client).application.events {
+        match event {
+            ClientEvent::Connect { connection, .. } => open.push(*connection),
+            ClientEvent::Disconnect { connection } => {
+                let place = open.iter().position(|one| one == connection);
+                open.remove(place.expect("a connection that is open"));
+            }
+            _ => {}
+        }
+    }
+    open
+}
+
+#[test]
+fn connections_that_fail_are_closed() {
+    for (account, reason) in [
+        (psk("device", &key(9)), "handshake"),
+        (psk("", &key(1)), "account"),
+    ] {
+        let mut world = World::new(1, Link::default(), account);
+        world.start();
+        world.network.run_for(7 * DAY);
+        let failures = world.failures().len();
+        assert!(failures >= 5, "{reason}: {failures}");
+        assert!(open_connections(&world).len() <= 1, "{reason}");
+    }
+}
+
+#[test]
+fn connections_that_are_lost_are_closed_before_the_next_one_is_asked_for() {
+    let mut world = World::new(1, Link::default(), known_psk()).registered();
+    for round in 0..6 {
+        let before = open_connections(&world);
+        assert_eq!(before.len(), 1);
+        if round % 2 == 0 {
+            let (server, peer) = (world.server, world.peer());
+            world
+                .network
+                .with(server, |host, now| host.machine.close(now, &peer));
+            world.network.run_for(Duration::from_secs(120));
+        } else {
+            world.reboot_server();
+            world.network.run_for(2 * DAY);
+        }
+        world.assert_read();
+        let after = open_connections(&world);
+        assert_eq!(after.len(), 1);
+        assert_ne!(before, after);
+        let events = &world.network.node(world.client).application.events;
+        let place = |wanted: &dyn Fn(&ClientEvent) -> bool| events.iter().position(wanted);
+        let closed = place(
+            &|event| matches!(event, ClientEvent::Disconnect { connection } if before.contains(connection)),
+        );
+        let asked = place(
+            &|event| matches!(event, ClientEvent::Connect { connection, .. } if after.contains(connection)),
+        );
+        assert!(closed < asked, "{closed:?} {asked:?}");
+    }
 }
 
 #[test]
