@@ -43,9 +43,10 @@ pub struct ClientKeyArguments {
         long,
         value_name = "HEX",
         requires = "psk_identity",
+        allow_hyphen_values = true,
         verbatim_doc_comment
     )]
-    psk_key: Option<HexKey>,
+    psk_key: Option<HexText>,
     /// A file with identity and key
     ///
     /// Of its lines IDENTITY:HEX, the first one counts.
@@ -111,12 +112,8 @@ impl ClientKeyArguments {
     /// Reads the keys.
     pub fn read(&self) -> io::Result<ClientKeys> {
         if let (Some(identity), Some(key)) = (&self.psk_identity, &self.psk_key) {
-            let identity = identity.clone().into_bytes();
-            check(&identity, &key.0).map_err(io::Error::other)?;
-            return Ok(ClientKeys::PreSharedKey {
-                identity,
-                key: key.0.clone(),
-            });
+            let (identity, key) = given(identity, key)?;
+            return Ok(ClientKeys::PreSharedKey { identity, key });
         }
         if let Some(file) = &self.psk_file {
             let first = read_keys(file)?.into_iter().next();
@@ -193,9 +190,10 @@ pub struct ServerKeyArguments {
         long,
         value_name = "HEX",
         requires = "psk_identity",
+        allow_hyphen_values = true,
         verbatim_doc_comment
     )]
-    psk_key: Option<HexKey>,
+    psk_key: Option<HexText>,
     /// A file with identities and keys
     ///
     /// Lines IDENTITY:HEX. The option may be repeated.
@@ -235,12 +233,15 @@ pub struct ServerKeyArguments {
 
 impl ServerKeyArguments {
     /// Reads the keys; `None` if there are none.
+    ///
+    /// # Errors
+    ///
+    /// Of a file that can't be read, and a key that is none.
     pub fn read(&self) -> io::Result<Option<ServerCredentials>> {
         let mut clients = Clients::default();
         if let (Some(identity), Some(key)) = (&self.psk_identity, &self.psk_key) {
-            let identity = identity.clone().into_bytes();
-            check(&identity, &key.0).map_err(io::Error::other)?;
-            clients.keys.insert(identity, key.0.clone());
+            let (identity, key) = given(identity, key)?;
+            clients.keys.insert(identity, key);
         }
         for file in &self.psk_file {
             clients.keys.extend(read_keys(file)?);
@@ -306,6 +307,35 @@ impl core::str::FromStr for HexKey {
             _ => Err("expected an even number of hexadecimal digits".to_owned()),
         }
     }
+}
+
+/// The text of a key. It is any text, since an error of the command line would quote it.
+/// [`Debug`](fmt::Debug) doesn't show it.
+#[derive(Clone)]
+struct HexText(String);
+
+impl From<String> for HexText {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for HexText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HexText")
+    }
+}
+
+/// The identity and the key of a command line.
+fn given(identity: &str, key: &HexText) -> io::Result<Psk> {
+    let parse = || {
+        let HexKey(key) = key.0.parse()?;
+        check(identity.as_bytes(), &key)?;
+        Ok((identity.as_bytes().to_vec(), key))
+    };
+    parse()
+        .map_err(|error: String| io::Error::other(error))
+        .map_err(exit::about("--psk-key"))
 }
 
 /// Whether identity and key have the lengths that every server has to support (TS E.1.1.1).

@@ -178,7 +178,8 @@ JSON lines (--json):
   attempt, if there is one.
   `type` is string, integer, float, boolean, opaque, time or objlnk. `value` is
   a number for integer, float and time, and true or false for boolean. Octets
-  are text, 0x and hexadecimal digits; a link is text such as 3:0.
+  are text, 0x and hexadecimal digits; a link is text such as 3:0. A key of an
+  account is null.
   What commands list, line by line:
     get                     event value: path, type, value, name
     list                    event object or instance: path, name, owner, rights

@@ -6,7 +6,7 @@
 
 use core::fmt::{self, Write as _};
 
-use lwm2m_core::{DataType, Instant, Path, Value, ValueRef};
+use lwm2m_core::{DataType, Instant, ObjectId, Path, ResourceId, Value, ValueRef};
 use serde_json::{Value as Json, json};
 
 /// How lines are printed.
@@ -91,13 +91,16 @@ impl Line {
         self.word("path", path)
     }
 
-    /// Adds a value with its data type.
+    /// Adds a path and the value there, with its data type. A key isn't shown, only that there is one.
     #[must_use]
-    pub fn value(self, value: &Value) -> Self {
+    pub fn value(self, path: Path, value: &Value) -> Self {
         let value = value.as_ref();
         let data_type = value.data_type().map_or("raw", type_name);
-        self.hidden("type", data_type)
-            .field("value", typed(&value), format_args!("= {value}"))
+        let line = self.path(path).hidden("type", data_type);
+        match value {
+            _ if is_key(path) => line.field("value", Json::Null, "= (not shown)"),
+            value => line.field("value", typed(&value), format_args!("= {value}")),
+        }
     }
 
     fn push(mut self, name: Option<&'static str>, json: Json, shown: String) -> Self {
@@ -136,6 +139,15 @@ impl fmt::Display for Line {
         }
         Ok(())
     }
+}
+
+/// Whether a key is there: the Secret Key or the SMS Binding Secret Keys of an account (TS E.1).
+fn is_key(path: Path) -> bool {
+    const SECRET_KEY: ResourceId = ResourceId::new(5);
+    const SMS_BINDING_SECRET_KEYS: ResourceId = ResourceId::new(8);
+    let resource = path.resource();
+    path.object() == Some(ObjectId::SECURITY)
+        && (resource == Some(SECRET_KEY) || resource == Some(SMS_BINDING_SECRET_KEYS))
 }
 
 /// The name of a data type in JSON: as in object definition files, in small letters.
@@ -220,11 +232,30 @@ mod tests {
             (Value::Time(60), "= 60", "time", json!(60)),
             (Value::from(link), "= 3:0", "objlnk", json!("3:0")),
         ] {
-            let item = Line::item("value").path(path).value(&value);
+            let item = Line::item("value").value(path, &value);
             assert_eq!(item.to_string(), format!("  /3/0/9 {shown}"));
             let parsed = parsed(&item);
             assert_eq!((&parsed["type"], &parsed["value"]), (&json!(name), &json));
             assert_eq!(parsed["event"], "value");
+        }
+    }
+
+    #[test]
+    fn a_line_of_a_key_says_only_that_there_is_one() {
+        for (path, is_shown) in [
+            ("/0/1/5", false),
+            ("/0/1/8", false),
+            ("/0/1/8/0", false),
+            ("/0/1/4", true),
+            ("/1/0/5", true),
+        ] {
+            let path: Path = path.parse().unwrap();
+            let item = Line::item("value").value(path, &Value::Opaque(vec![0xc0, 0xfe]));
+            for style in [Style::Plain, Style::Json] {
+                let printed = item.render(style, Instant::ZERO);
+                assert_eq!(printed.contains("c0fe"), is_shown, "{printed}");
+            }
+            assert_eq!(parsed(&item)["value"].is_null(), !is_shown);
         }
     }
 }

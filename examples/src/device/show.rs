@@ -22,7 +22,7 @@ pub(super) fn values(tree: &ObjectTree, at: Path) -> Vec<Line> {
                 }
                 tree.visit(path, |path, value| {
                     if at.contains(&path) {
-                        let line = Line::item("value").path(path).value(&value.to_owned());
+                        let line = Line::item("value").value(path, &value.to_owned());
                         lines.push(line.field(
                             "name",
                             &*resource.name,

@@ -223,7 +223,7 @@ fn written(changes: &[Change], begin: impl Fn(&'static str) -> Line) -> Vec<Line
     let lines = changes.iter().filter_map(|change| {
         let kind = match change {
             Change::Set { path, value } => {
-                return Some(begin("written").path(*path).value(value));
+                return Some(begin("written").value(*path, value));
             }
             Change::Clear { path } if filled(path) => return None,
             Change::Clear { .. } => "emptied",

@@ -122,3 +122,11 @@ pub(crate) fn device_at(server: &mut Program, uri: &str) -> Program {
     server.expect("registered me /rd/");
     client
 }
+
+/// The exit status and standard error of a program that fails at once.
+pub(crate) fn complaint(program: &str, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(program).args(arguments).output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(!told.contains("panicked"), "{arguments:?}: {told}");
+    (output.status.code(), told)
+}

@@ -6,7 +6,7 @@ use std::{
     thread,
 };
 
-use crate::support::{PATIENCE, Program, client, device_at, server, server_and_device};
+use crate::support::{PATIENCE, Program, client, complaint, device_at, server, server_and_device};
 
 #[test]
 fn a_server_and_a_client_by_their_command_lines() {
@@ -494,14 +494,6 @@ fn a_server_and_a_client_find_each_other_by_name() {
     let uri = format!("coap://localhost:{port}");
     let mut client = client(&["--server", &uri]);
     client.expect("registered 101 /rd/");
-}
-
-/// The exit status and standard error of a program that fails at once.
-fn complaint(program: &str, arguments: &[&str]) -> (Option<i32>, String) {
-    let output = Command::new(program).args(arguments).output().unwrap();
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert!(!told.contains("panicked"), "{arguments:?}: {told}");
-    (output.status.code(), told)
 }
 
 #[test]
