@@ -180,6 +180,12 @@ pub struct ServerKeyArguments {
     /// With keys and without this option, port 5684 beside --listen.
     #[arg(long, value_name = "HOST:PORT", verbatim_doc_comment)]
     pub listen_secure: Option<HostPort>,
+    /// Lets clients register without security
+    ///
+    /// Such a client may take any name that isn't registered with keys at
+    /// the time.
+    #[arg(long, verbatim_doc_comment)]
+    pub allow_nosec: bool,
     /// The PSK identity of a client
     #[arg(long, value_name = "TEXT", requires = "psk_key")]
     psk_identity: Option<String>,
@@ -236,7 +242,7 @@ impl ServerKeyArguments {
     ///
     /// # Errors
     ///
-    /// Of a file that can't be read, and a key that is none.
+    /// Of a file that can't be read, a key that is none, and an address for DTLS without keys.
     pub fn read(&self) -> io::Result<Option<ServerCredentials>> {
         let mut clients = Clients::default();
         if let (Some(identity), Some(key)) = (&self.psk_identity, &self.psk_key) {
@@ -254,7 +260,11 @@ impl ServerKeyArguments {
             _ => None,
         };
         if clients.keys.is_empty() && certificate.is_none() {
-            return Ok(None);
+            return match self.listen_secure {
+                Some(_) => Err(io::Error::other("expected keys, such as --psk-file"))
+                    .map_err(exit::about("--listen-secure")),
+                None => Ok(None),
+            };
         }
         Ok(Some(ServerCredentials {
             clients: Arc::new(clients),

@@ -26,7 +26,7 @@ use lwm2m_examples::{
     },
     seed,
 };
-use lwm2m_statemachine::server::{Server, ServerConfig};
+use lwm2m_statemachine::server::{NoSec, Server, ServerConfig};
 
 /// The port of `coaps` (RFC 7252 §6.2).
 const COAPS_PORT: u16 = 5684;
@@ -36,6 +36,9 @@ const COAPS_PORT: u16 = 5684;
 /// Prints what happens, one line each. Reads commands from standard input.
 /// Without any, and when standard input has ended, it goes on until it is
 /// interrupted (Ctrl-C).
+///
+/// With keys, it listens for coaps:// too, and clients without security may
+/// not register unless --allow-nosec lets them.
 ///
 /// What is read or observed is asked for in TLV if no FORMAT is named; `any`
 /// leaves it to the client.
@@ -93,15 +96,24 @@ fn listen_secured(
         .map_err(exit::about(address))
 }
 
+fn configure(arguments: &Arguments, has_keys: bool) -> io::Result<ServerConfig> {
+    let mut config = ServerConfig::new(seed::fresh()?);
+    definitions::load(&arguments.ddf, &mut config.registry, &mut io::stderr())?;
+    // The name of a client with a key isn't for one without.
+    if has_keys && !arguments.keys.allow_nosec {
+        config.no_sec = NoSec::Refuse;
+    }
+    Ok(config)
+}
+
 fn run(arguments: &Arguments) -> io::Result<ExitCode> {
     let clock = Clock::start();
     let scribe = Scribe::default();
     if let Some(file) = &arguments.pcap {
         scribe.capture(file)?;
     }
-    let mut config = ServerConfig::new(seed::fresh()?);
-    definitions::load(&arguments.ddf, &mut config.registry, &mut io::stderr())?;
     let credentials = arguments.keys.read()?;
+    let config = configure(arguments, credentials.is_some())?;
     let library = match &credentials {
         Some(credentials) => Library::server(arguments.dtls_library, credentials),
         None => Ok(Library::None(NoStack)),

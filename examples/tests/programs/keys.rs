@@ -1,5 +1,7 @@
 //! Keys in the command lines and in what the programs print.
 
+#[cfg(any(feature = "dtls", feature = "dtls-openssl"))]
+use crate::support::device_at;
 use crate::support::{client, complaint, server};
 
 #[test]
@@ -41,4 +43,33 @@ fn a_key_with_a_mistake_is_not_repeated() {
             assert!(!complaint.contains("c0ffe"), "{complaint}");
         }
     }
+}
+
+#[test]
+fn a_socket_for_dtls_needs_keys() {
+    let arguments = ["--listen", "127.0.0.1:0", "--listen-secure", "127.0.0.1:0"];
+    let (status, told) = complaint(env!("CARGO_BIN_EXE_server"), &arguments);
+    assert_eq!(status, Some(1), "{told}");
+    let expected = "--listen-secure: expected keys, such as --psk-file";
+    assert!(told.contains(expected), "{told}");
+}
+
+#[cfg(any(feature = "dtls", feature = "dtls-openssl"))]
+#[test]
+fn a_server_with_keys_refuses_clients_without_unless_they_are_allowed() {
+    let keys = [
+        "--listen-secure",
+        "127.0.0.1:0",
+        "--psk-identity",
+        "me",
+        "--psk-key",
+        "00010203",
+    ];
+    let (mut strict, uri) = server(&keys);
+    let mut refused = client(&["--server", &uri]);
+    strict.expect("refused Register of \"me\" ");
+    refused.expect("failed 101 register ");
+
+    let (mut open, uri) = server(&[&keys[..], &["--allow-nosec"]].concat());
+    device_at(&mut open, &uri);
 }
