@@ -424,6 +424,7 @@ fn decode(bytes: Vec<u8>, label: &str) -> Result<Vec<u8>, String> {
 }
 
 #[cfg(not(any(feature = "dtls", feature = "dtls-openssl")))]
+#[expect(clippy::unnecessary_wraps, reason = "as with DTLS")]
 fn decode(bytes: Vec<u8>, _: &str) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
