@@ -29,11 +29,17 @@ CERTIFICATE_SUITES = {
 
 @functools.cache
 def libraries():
-    """The DTLS libraries that our programs are built with: `server` names them in an error."""
+    """The DTLS libraries that our programs are built with: `server` names them in an error.
+
+    Without one of them its tests would be left out in silence, so that is a failure."""
     command = [ours("server"), "--dtls-library", "none"]
     told = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT)
-    _, found, names = told.stderr.decode().partition("expected one of: ")
-    return names.splitlines()[0].split(", ") if found else []
+    error = told.stderr.decode()
+    _, found, names = error.partition("expected one of: ")
+    built = names.splitlines()[0].split(", ") if found else []
+    if sorted(built) != sorted(PSK_SUITES):
+        raise AssertionError(f"expected the DTLS libraries {list(PSK_SUITES)}, found {built}: {error}")
+    return built
 
 
 def for_each_library(*cases):
