@@ -9,6 +9,9 @@
 //! HelloVerifyRequest: the peer hasn't shown that it receives at its address. Then it is *proved*, and
 //! takes the place of another proved handshake of the same address.
 //!
+//! An identity has few established sessions, the two used last by default. So a client whose address
+//! changes leaves no more than that behind, and a client with a valid key can't displace the others.
+//!
 //! Each of the three kinds has its own [bound](Bounds). So a flood of ClientHellos with forged
 //! addresses displaces only other unproved handshakes, the oldest first. A client gets in if its
 //! cookie comes back sooner than that.
@@ -90,6 +93,9 @@ pub enum End {
     /// The peer has begun a new one from the same address.
     #[error("the peer has begun a new session")]
     Replaced,
+    /// The peer has newer ones, as many as [`Bounds::per_identity`].
+    #[error("the peer has newer sessions")]
+    Superseded,
     /// There were as many as [`Bounds::established`], and this one was idle for longest.
     #[error("there are too many sessions")]
     Displaced,
@@ -269,7 +275,7 @@ impl<K: Clone + Eq + Hash, D: DtlsStack> Sessions<K, D> {
         let came = self.feed_outputs(number, sink);
         if came.is_connected {
             self.table.establish(now, number);
-            self.make_room(now, sink);
+            self.make_room(now, number, sink);
         } else if came.is_proved {
             self.table.prove(number);
         } else if came.is_authentic {
@@ -336,8 +342,11 @@ impl<K: Clone + Eq + Hash, D: DtlsStack> Sessions<K, D> {
         came
     }
 
-    /// Ends established sessions beyond the bound.
-    fn make_room(&mut self, now: Instant, sink: Sink<'_, K>) {
+    /// Ends established sessions beyond the bounds, now that there is this one.
+    fn make_room(&mut self, now: Instant, number: u64, sink: Sink<'_, K>) {
+        while let Some(old) = self.table.superseded(number) {
+            self.leave(now, old, &End::Superseded, sink);
+        }
         while let Some(number) = self.table.dispensable() {
             self.leave(now, number, &End::Displaced, sink);
         }

@@ -11,13 +11,22 @@ use lwm2m_examples::secure::{
     sessions::{Bounds, End, Event, Sessions, Useless},
 };
 
-use crate::world::{client_stack, known_psk, server_stack};
+use lwm2m_objects::typed;
+
+use crate::{
+    keys::key,
+    world::{client_stack, known_psk, psk, server_stack},
+};
 
 const NOW: Instant = Instant::ZERO;
 const ADDRESS: u32 = 7;
 
 fn client() -> PureSession {
-    let keys = ClientCredentials::of(&known_psk(), "server").unwrap();
+    client_of(&known_psk())
+}
+
+fn client_of(account: &typed::Security) -> PureSession {
+    let keys = ClientCredentials::of(account, "server").unwrap();
     client_stack().connect(NOW, &keys).unwrap()
 }
 
@@ -169,6 +178,51 @@ fn handshakes_that_go_no_further_are_bounded_and_end() {
         });
     }
     assert_eq!((failed, sessions.usage().addresses), (3, 1));
+}
+
+#[test]
+fn a_device_whose_address_changes_leaves_no_more_than_one_session_behind() {
+    let mut sessions = sessions(Bounds::default());
+    let mut ended = Vec::new();
+    for address in 0..20 {
+        let events = connect(&mut sessions, address, &mut client());
+        let connected = events.iter().filter(|event| event.starts_with("connected"));
+        assert_eq!(connected.count(), 1, "{events:?}");
+        ended.extend(
+            events
+                .into_iter()
+                .filter(|event| event.starts_with("ended")),
+        );
+        assert!(sessions.usage().established <= 2);
+    }
+    assert_eq!(ended.len(), 18);
+    let why = End::Superseded.to_string();
+    assert!(ended.iter().all(|event| event.ends_with(&why)), "{ended:?}");
+    assert_eq!(sessions.usage().addresses, 2);
+}
+
+#[test]
+fn one_key_does_not_displace_the_sessions_of_others() {
+    let mut bounds = Bounds::default();
+    bounds.established = 4;
+    let mut sessions = sessions(bounds);
+    let mut sleeper = client_of(&psk("other", &key(2)));
+    connect(&mut sessions, 0, &mut sleeper);
+    let mut used = client();
+    connect(&mut sessions, 1, &mut used);
+    for address in 2..12 {
+        let events = connect(&mut sessions, address, &mut client());
+        assert!(
+            events.iter().any(|event| event.starts_with("connected")),
+            "{events:?}"
+        );
+        // The one that is idle for longest goes, not the oldest.
+        used.send(NOW, b"in use").unwrap();
+        assert_eq!(turn(&mut sessions, 1, &mut used), ["in use"]);
+    }
+    assert_eq!(sessions.usage().established, 3);
+    sleeper.send(NOW, b"awake").unwrap();
+    assert_eq!(turn(&mut sessions, 0, &mut sleeper), ["awake"]);
 }
 
 #[test]

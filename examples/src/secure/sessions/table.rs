@@ -27,6 +27,13 @@ pub struct Bounds {
     /// Established sessions; 100,000 by default. When there are as many, a new one displaces the one
     /// that is idle for longest.
     pub established: usize,
+    /// Established sessions of one identity; 2 by default, and at least 1. When there are as many, a new
+    /// one supersedes the one that is idle for longest.
+    ///
+    /// A client whose address changes, as behind a NAT, leaves a session at each of them. So this also
+    /// bounds what one key can take of [`established`](Self::established). Clients that share an
+    /// identity share its sessions.
+    pub per_identity: usize,
     /// How long an established session may be idle; 30 days by default. A sleeping client comes back to
     /// its session after any time (TS 8.3).
     pub idle: Duration,
@@ -41,6 +48,7 @@ impl Default for Bounds {
             proved: 1024,
             handshake_for: Duration::from_secs(60),
             established: 100_000,
+            per_identity: 2,
             idle: DAY.saturating_mul(30),
         }
     }
@@ -100,6 +108,8 @@ pub(super) struct Table<K, S> {
     proved: BTreeSet<u64>,
     /// By turn: the one that is idle for longest comes first.
     established: BTreeSet<(u64, u64)>,
+    /// The established ones of each identity.
+    identities: HashMap<ProvenIdentity, Vec<u64>>,
     timers: TimerQueue<u64>,
     next: u64,
 }
@@ -125,6 +135,7 @@ impl<K: Clone + Eq + Hash, S> Table<K, S> {
             unproved: BTreeSet::new(),
             proved: BTreeSet::new(),
             established: BTreeSet::new(),
+            identities: HashMap::new(),
             timers: TimerQueue::new(),
             next: 0,
         }
@@ -240,6 +251,10 @@ impl<K: Clone + Eq + Hash, S> Table<K, S> {
         self.unproved.remove(&number);
         self.proved.remove(&number);
         self.established.insert((turn, number));
+        if let Some(peer) = &entry.peer {
+            let of_peer = self.identities.entry(peer.clone()).or_default();
+            of_peer.push(number);
+        }
         let at = self.peers.entry(entry.address.clone()).or_default();
         at.proved.take_if(|proved| *proved == number);
         if let Some(old) = at.established.replace(number) {
@@ -259,6 +274,16 @@ impl<K: Clone + Eq + Hash, S> Table<K, S> {
         }
     }
 
+    /// An established session that has to go because this one has the same identity.
+    pub(super) fn superseded(&self, number: u64) -> Option<u64> {
+        let peer = self.entries.get(&number)?.peer.as_ref()?;
+        let of_peer = self.identities.get(peer)?;
+        let bound = self.bounds.per_identity.max(1);
+        let turn = |number: &u64| self.entries.get(number).map(|entry| entry.turn);
+        let idle_longest = of_peer.iter().copied().min_by_key(turn);
+        idle_longest.filter(|_| of_peer.len() > bound)
+    }
+
     /// An established session that has to go.
     pub(super) fn dispensable(&self) -> Option<u64> {
         let too_many = self.established.len() > self.bounds.established;
@@ -272,6 +297,7 @@ impl<K: Clone + Eq + Hash, S> Table<K, S> {
         self.unproved.remove(&number);
         self.proved.remove(&number);
         self.established.remove(&(entry.turn, number));
+        self.leave_identity(&entry, number);
         let key = (entry.address.clone(), entry.hello);
         self.hellos.remove(&key);
         if let Some(at) = self.peers.get_mut(&entry.address) {
@@ -284,6 +310,17 @@ impl<K: Clone + Eq + Hash, S> Table<K, S> {
             }
         }
         Some(entry)
+    }
+
+    fn leave_identity(&mut self, entry: &Entry<K, S>, number: u64) {
+        if let Some(peer) = &entry.peer
+            && let Some(of_peer) = self.identities.get_mut(peer)
+        {
+            of_peer.retain(|it| *it != number);
+            if of_peer.is_empty() {
+                self.identities.remove(peer);
+            }
+        }
     }
 
     fn next_turn(&mut self) -> u64 {
