@@ -13,6 +13,7 @@
 //! | [`server`] | a Server with DTLS below it, beside clients without |
 //! | [`sessions`] | all sessions of a server |
 //! | [`suite`] | the cipher suites, and which library has them |
+//! | `names` | the names in a certificate, and whether they name a host; with either library |
 //! | `certificate` | what an X.509 certificate says; feature `dtls` |
 //! | `pure` | the library `dimpl`; feature `dtls` |
 //! | `system` | the library of the operating system, OpenSSL; feature `dtls-openssl` |
@@ -23,6 +24,8 @@ pub mod certificate;
 pub mod client;
 pub mod credentials;
 pub mod library;
+#[cfg(any(feature = "dtls", feature = "dtls-openssl"))]
+pub mod names;
 #[cfg(feature = "dtls")]
 pub mod pure;
 pub mod record;

@@ -1,7 +1,5 @@
 //! What an X.509 certificate says (TS 7.1.9, RFC 5280).
 
-use core::{net::IpAddr, str::FromStr};
-
 use lwm2m_core::Instant;
 use x509_cert::{
     Certificate,
@@ -11,7 +9,10 @@ use x509_cert::{
 };
 
 pub use super::credentials::{Expiry, WallClock};
-use super::session::Refusal;
+use super::{
+    names::{Names, address},
+    session::Refusal,
+};
 
 /// The attribute type of a common name (RFC 5280 Appendix A).
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
@@ -33,7 +34,7 @@ impl ExpectedServer {
             return Err(Refusal::OtherCertificate);
         }
         let certificate = read(certificate)?;
-        if !names_host(&certificate, &self.host) {
+        if !names_of(&certificate).name(&self.host) {
             return Err(Refusal::OtherName);
         }
         match expiry {
@@ -50,71 +51,57 @@ impl ExpectedServer {
     }
 }
 
-/// The names of a certificate in DER: the common names, then the subject's alternative names that are
-/// host names or URIs.
+/// What the holder of a certificate in DER may be called; see [`Names::into_all`].
 pub fn names(certificate: &[u8]) -> Result<Vec<String>, Refusal> {
-    let certificate = read(certificate)?;
-    let alternative = alternative_names(&certificate);
-    let alternative = alternative.iter().filter_map(|name| match name {
-        GeneralName::DnsName(name) | GeneralName::UniformResourceIdentifier(name) => {
-            Some(name.as_str().to_owned())
-        }
-        _ => None,
-    });
-    Ok(common_names(&certificate).chain(alternative).collect())
+    Ok(names_of(&read(certificate)?).into_all())
 }
 
 fn read(certificate: &[u8]) -> Result<Certificate, Refusal> {
     Certificate::from_der(certificate).map_err(|_| Refusal::Malformed)
 }
 
-fn common_names(certificate: &Certificate) -> impl Iterator<Item = String> {
+fn names_of(certificate: &Certificate) -> Names {
     let subject = certificate.tbs_certificate().subject().iter();
-    subject.filter_map(common_name)
+    let mut names = Names {
+        common: subject.filter_map(common_name).collect(),
+        ..Names::default()
+    };
+    for name in alternative_names(certificate) {
+        match name {
+            GeneralName::DnsName(name) => names.dns.push(name.as_str().to_owned()),
+            GeneralName::UniformResourceIdentifier(uri) => names.uris.push(uri.as_str().to_owned()),
+            GeneralName::IpAddress(octets) => names.addresses.extend(address(octets.as_bytes())),
+            _ => {}
+        }
+    }
+    names
 }
 
+/// A common name, in each of its string types but UniversalString (RFC 5280 §4.1.2.4).
 fn common_name(attribute: &AttributeTypeAndValue) -> Option<String> {
-    let readable = matches!(
-        attribute.value.tag(),
-        Tag::Utf8String | Tag::PrintableString | Tag::Ia5String
-    );
-    let text = (attribute.oid == COMMON_NAME && readable).then(|| attribute.value.value())?;
-    String::from_utf8(text.to_vec()).ok()
+    if attribute.oid != COMMON_NAME {
+        return None;
+    }
+    let text = attribute.value.value();
+    match attribute.value.tag() {
+        Tag::Utf8String | Tag::PrintableString | Tag::Ia5String => {
+            String::from_utf8(text.to_vec()).ok()
+        }
+        // Latin-1, as all take it.
+        Tag::TeletexString => Some(text.iter().copied().map(char::from).collect()),
+        Tag::BmpString => {
+            let (units, []) = text.as_chunks::<2>() else {
+                return None;
+            };
+            let units = units.iter().copied().map(u16::from_be_bytes);
+            char::decode_utf16(units).collect::<Result<_, _>>().ok()
+        }
+        _ => None,
+    }
 }
 
 fn alternative_names(certificate: &Certificate) -> Vec<GeneralName> {
     let names = certificate.tbs_certificate().get_extension();
     let names: Option<(bool, SubjectAltName)> = names.ok().flatten();
     names.map(|(_, names)| names.0).unwrap_or_default()
-}
-
-/// Whether the certificate names this host. The common name counts only if no alternative name is a
-/// host's (RFC 6125 §6.4.4); wildcards don't.
-fn names_host(certificate: &Certificate, host: &str) -> bool {
-    let host = host.trim_matches(['[', ']']);
-    let address = IpAddr::from_str(host).ok();
-    let without_root = |name: &str| name.trim_end_matches('.').to_ascii_lowercase();
-    let is_host = |name: &str| {
-        address.map_or_else(
-            || without_root(name) == without_root(host),
-            |address| IpAddr::from_str(name) == Ok(address),
-        )
-    };
-    let mut hosts_named = false;
-    for name in alternative_names(certificate) {
-        let found = match name {
-            GeneralName::DnsName(name) => address.is_none() && is_host(name.as_str()),
-            GeneralName::IpAddress(name) => match address {
-                Some(IpAddr::V4(address)) => name.as_bytes() == address.octets(),
-                Some(IpAddr::V6(address)) => name.as_bytes() == address.octets(),
-                None => false,
-            },
-            _ => continue,
-        };
-        if found {
-            return true;
-        }
-        hosts_named = true;
-    }
-    !hosts_named && common_names(certificate).any(|name| is_host(&name))
 }

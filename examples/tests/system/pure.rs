@@ -1,10 +1,10 @@
 //! OpenSSL and `dimpl` with each other.
 
-use lwm2m_examples::secure::credentials::{ClientCredentials, ServerCredentials};
+use lwm2m_examples::secure::credentials::{ClientCredentials, ProvenIdentity, ServerCredentials};
 use lwm2m_examples::secure::pure::{Pure, PureOptions};
-use lwm2m_examples::secure::session::{DtlsSession, DtlsStack};
+use lwm2m_examples::secure::session::{DtlsSession, DtlsStack, Refusal, SessionError};
 
-use super::support::{End, HOST, NOW, Pair, World, psk};
+use super::support::{End, HOST, NOW, Pair, Paper, World, psk};
 
 /// A session between two libraries.
 fn between<C: DtlsStack, S: DtlsStack>(
@@ -67,4 +67,117 @@ fn each_library_names_a_certificate_s_owner_alike() {
     let with_system = between(&mut client, &mut world.server_stack(), &credentials);
     assert_eq!(with_pure.server.connected, with_system.server.connected);
     assert!(with_pure.server.connected.is_some());
+}
+
+/// A certificate of a server, the hosts that it names, and those that it doesn't.
+const NAMED: &[(Paper<'_>, &[&str], &[&str])] = &[
+    (
+        PAPER,
+        &["lwm2m.example", "LWM2M.Example", "lwm2m.example."],
+        &["lwm2m.example..", "other.example", "192.0.2.7"],
+    ),
+    (
+        Paper {
+            dns: &["a.example", "b.example."],
+            ..PAPER
+        },
+        &["a.example", "b.example"],
+        &["lwm2m.example"],
+    ),
+    // The Common Name counts beside an address or a URI, and an address in it beside anything.
+    (
+        Paper {
+            addresses: &["192.0.2.7", "2001:db8::7"],
+            ..PAPER
+        },
+        &["lwm2m.example", "192.0.2.7", "[2001:db8::7]"],
+        &["192.0.2.8"],
+    ),
+    (
+        Paper {
+            uris: &["coaps://[2001:db8::2:1]:5684", "coaps://192.0.2.9/rd"],
+            ..PAPER
+        },
+        &["lwm2m.example", "[2001:db8:0::2:1]", "192.0.2.9"],
+        &["[2001:db8::2:2]"],
+    ),
+    (
+        Paper {
+            common: "192.0.2.7",
+            dns: &["a.example"],
+            ..PAPER
+        },
+        &["192.0.2.7", "a.example"],
+        &["192.0.2.8"],
+    ),
+    (
+        Paper {
+            dns: &["192.0.2.7"],
+            ..PAPER
+        },
+        &[],
+        &["192.0.2.7", "lwm2m.example"],
+    ),
+    (
+        Paper {
+            dns: &["*.example"],
+            ..PAPER
+        },
+        &[],
+        &["a.example"],
+    ),
+    // The leftmost Common Name is the last one in the encoding.
+    (
+        Paper {
+            more_common: &["first.example", "192.0.2.7"],
+            ..PAPER
+        },
+        &["lwm2m.example"],
+        &["first.example", "192.0.2.7"],
+    ),
+];
+
+const PAPER: Paper<'_> = Paper::new();
+
+#[test]
+fn each_library_finds_the_same_hosts_in_a_certificate() {
+    let mut pure = Pure::client(PureOptions::default());
+    for (paper, named, others) in NAMED {
+        let world = World::with_server(paper.sign());
+        let mut server = world.server_stack();
+        let named = named.iter().map(|host| (host, None));
+        let refused = SessionError::Refused(Refusal::OtherName);
+        let others = others.iter().map(|host| (host, Some(&refused)));
+        for (host, error) in named.chain(others) {
+            let credentials = world.certificate(host);
+            let with_pure = between(&mut pure, &mut server, &credentials).client.error;
+            let mut system = world.client_stack();
+            let with_system = between(&mut system, &mut server, &credentials).client.error;
+            assert_eq!(with_pure.as_ref(), error, "dimpl, {host}");
+            assert_eq!(with_system.as_ref(), error, "OpenSSL, {host}");
+        }
+    }
+}
+
+#[test]
+fn each_library_tells_the_same_names_of_a_client() {
+    let paper = Paper {
+        more_common: &["Köln", HOST],
+        dns: &["device.example", HOST],
+        uris: &["urn:dev:os:7"],
+        addresses: &["192.0.2.7"],
+        ..PAPER
+    };
+    let mut world = World::new();
+    world.client = paper.sign();
+    let known = world.client.certificate.clone();
+    world.clients.certificates.lock().unwrap().push(known);
+    let credentials = world.certificate(HOST);
+    let mut client = world.client_stack();
+    let with_pure = between(&mut client, &mut pure_server(&world), &credentials);
+    let with_system = between(&mut client, &mut world.server_stack(), &credentials);
+    let names = ["Köln", HOST, "device.example", "urn:dev:os:7"].map(String::from);
+    let expected = Some((ProvenIdentity::Certificate(names.to_vec()), false));
+    assert_eq!(with_pure.server.connected, expected);
+    assert_eq!(with_system.server.connected, expected);
 }

@@ -58,6 +58,9 @@ pub(crate) struct Paper<'a> {
     pub(crate) common: &'a str,
     pub(crate) dns: &'a [&'a str],
     pub(crate) uris: &'a [&'a str],
+    pub(crate) addresses: &'a [&'a str],
+    /// Common Names that come before `common` in the encoding.
+    pub(crate) more_common: &'a [&'a str],
     /// Seconds since 1970.
     pub(crate) from: i64,
     pub(crate) until: i64,
@@ -65,25 +68,32 @@ pub(crate) struct Paper<'a> {
 
 impl Default for Paper<'_> {
     fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Paper<'_> {
+    pub(crate) const fn new() -> Self {
         Self {
             common: HOST,
             dns: &[],
             uris: &[],
+            addresses: &[],
+            more_common: &[],
             from: 0,
             // The year 2100.
             until: 4_102_444_800,
         }
     }
-}
 
-impl Paper<'_> {
     /// Signed by itself.
     pub(crate) fn sign(&self) -> OwnCertificate {
         let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
         let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
         let mut name = X509NameBuilder::new().unwrap();
-        name.append_entry_by_nid(Nid::COMMONNAME, self.common)
-            .unwrap();
+        for common in self.more_common.iter().chain([&self.common]) {
+            name.append_entry_by_nid(Nid::COMMONNAME, common).unwrap();
+        }
         let name = name.build();
         let mut builder = X509::builder().unwrap();
         builder.set_version(2).unwrap();
@@ -93,10 +103,11 @@ impl Paper<'_> {
         let time = |seconds| Asn1Time::from_unix(seconds).unwrap();
         builder.set_not_before(&time(self.from)).unwrap();
         builder.set_not_after(&time(self.until)).unwrap();
-        if self.dns.len() + self.uris.len() > 0 {
+        if self.dns.len() + self.uris.len() + self.addresses.len() > 0 {
             let mut names = SubjectAlternativeName::new();
             self.dns.iter().for_each(|dns| _ = names.dns(dns));
             self.uris.iter().for_each(|uri| _ = names.uri(uri));
+            self.addresses.iter().for_each(|ip| _ = names.ip(ip));
             let extension = names.build(&builder.x509v3_context(None, None)).unwrap();
             builder.append_extension(extension).unwrap();
         }

@@ -9,7 +9,7 @@ use lwm2m_core::Instant;
 use openssl::ssl::{Error, ErrorCode, ShutdownState, Ssl, SslStream, SslVerifyMode};
 use openssl::x509::X509VerifyResult;
 
-use super::certificate::{Expected, Names};
+use super::certificate::{Expected, names};
 use super::kept::{Facts, OfAccounts};
 use super::wire::{Sieve, Sifted, Wire};
 use super::{POLL, library, words};
@@ -202,9 +202,7 @@ impl SystemSession {
             let expected = self.expected.as_ref().ok_or(Refusal::OtherCertificate)?;
             // The callback isn't called when a session resumes; a certificate may have expired.
             expected.check(&certificate)?;
-            return Ok(ProvenIdentity::Certificate(
-                Names::of(&certificate).into_all(),
-            ));
+            return Ok(ProvenIdentity::Certificate(names(&certificate).into_all()));
         }
         let identity = ssl.psk_identity().ok_or(Refusal::NoCertificate)?;
         Ok(ProvenIdentity::Psk(identity.to_vec()))
