@@ -132,7 +132,7 @@ impl DtlsStack for Pure {
                 return Err(StackError::Unsupported("raw public keys"));
             }
         };
-        PureSession::connect(now, self.clock, dtls, role)
+        PureSession::connect(now, self.clock, dtls, role, self.options.handshake_within)
     }
 
     fn accept(&mut self, _: Instant) -> Result<PureSession, StackError> {

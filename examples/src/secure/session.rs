@@ -103,6 +103,10 @@ pub enum SessionError {
     /// What the peer has proved isn't accepted here.
     #[error("{0}")]
     Refused(Refusal),
+    /// A client offers nothing that this server can do: no common cipher suite, or no extended master
+    /// secret (RFC 7627) where the library needs it. It has returned its cookie before.
+    #[error("the client offers too little: {0}")]
+    Incompatible(String),
     /// The handshake isn't complete.
     #[error("the session isn't established")]
     NotEstablished,

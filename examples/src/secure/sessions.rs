@@ -403,7 +403,11 @@ fn tell_end<K, S>(entry: &Entry<K, S>, number: u64, why: &End, sink: Sink<'_, K>
             number,
             why,
         }),
-        (Stage::Proved, End::Failed(why)) => sink(Event::Failed { address, why }),
+        (Stage::Proved, End::Failed(why))
+        // The server has checked the cookie, and has nothing to answer.
+        | (Stage::Unproved, End::Failed(why @ SessionError::Incompatible(_))) => {
+            sink(Event::Failed { address, why });
+        }
         (Stage::Proved | Stage::Unproved, _) => {}
     }
 }

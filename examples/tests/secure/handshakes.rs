@@ -7,7 +7,7 @@ use lwm2m_examples::secure::{
     client::FailedBecause,
     pure::{Pure, PureOptions},
     server::{SecurePeer, SessionNews},
-    session::SessionError,
+    session::{Refusal, SessionError},
     sessions::{Bounds, End},
 };
 use lwm2m_objects::typed;
@@ -74,8 +74,9 @@ fn an_unknown_identity_is_told_within_seconds_at_both_ends() {
     let failures = world.failures();
     assert_eq!(failures.len(), 1, "{failures:?}");
     let news = world.news();
+    let unknown = SessionError::Refused(Refusal::UnknownIdentity);
     assert!(
-        matches!(&*news, [SessionNews::Failed { .. }, ..]),
+        matches!(&*news, [SessionNews::Failed { why, .. }, ..] if *why == unknown),
         "{news:?}"
     );
 }

@@ -7,7 +7,7 @@ use lwm2m_examples::secure::{
     credentials::ClientCredentials,
     pure::{Pure, PureSession},
     record,
-    session::{DtlsSession, DtlsStack, Output},
+    session::{DtlsSession, DtlsStack, Output, SessionError},
     sessions::{Bounds, End, Event, Sessions, Useless},
 };
 
@@ -131,17 +131,23 @@ fn a_client_that_begins_again_within_a_handshake_gets_in() {
 }
 
 #[test]
-fn one_forged_record_does_not_end_a_handshake() {
+fn forged_records_do_not_end_a_handshake() {
     let mut sessions = sessions(Bounds::default());
     let mut client = client();
     turn(&mut sessions, ADDRESS, &mut client);
     turn(&mut sessions, ADDRESS, &mut client);
     let flight = records_of(&mut client);
     let (finished, before) = flight.split_last().unwrap();
-    let mut forged = finished.clone();
-    *forged.last_mut().unwrap() ^= 1;
+    let forged = (1..100_u8).map(|bits| {
+        let mut forged = finished.clone();
+        *forged.last_mut().unwrap() ^= bits;
+        // Its sequence number.
+        forged[10] = bits;
+        forged
+    });
+    let forged: Vec<_> = forged.collect();
     let mut connected = false;
-    for datagram in before.iter().chain([&forged, finished]) {
+    for datagram in before.iter().chain(&forged).chain([finished]) {
         let taken = sessions.handle_datagram(NOW, &ADDRESS, datagram, &mut |event| {
             assert!(matches!(event, Event::Connected { .. }), "{event:?}");
             connected = true;
@@ -149,6 +155,70 @@ fn one_forged_record_does_not_end_a_handshake() {
         taken.unwrap();
     }
     assert!(connected);
+}
+
+/// A part of a handshake message that never becomes whole.
+fn fragment(number: u8) -> Vec<u8> {
+    let message = [16, 0, 2, 0, 0, 9, 0, 0, number, 0, 0, 1, 7];
+    let header = [22, 254, 253, 0, 0, 0, 0, 0, 0, 1, number, 0, 13];
+    [header, message].concat()
+}
+
+#[test]
+fn forged_fragments_end_no_handshake_before_its_time() {
+    let mut sessions = sessions(Bounds::default());
+    let mut client = client();
+    turn(&mut sessions, ADDRESS, &mut client);
+    turn(&mut sessions, ADDRESS, &mut client);
+    for number in 1..100 {
+        let taken = sessions.handle_datagram(NOW, &ADDRESS, &fragment(number), &mut |event| {
+            panic!("{event:?}");
+        });
+        taken.unwrap();
+    }
+    assert_eq!(sessions.usage().proved, 1);
+    // A quarter of the time of a handshake.
+    let mut failed = Vec::new();
+    for second in 0..=10 {
+        assert!(failed.is_empty(), "{failed:?} before {second} s");
+        sessions.handle_timeout(Instant::from_secs(second), &mut |event| {
+            failed.push(format!("{event:?}"));
+        });
+    }
+    assert_eq!(failed.len(), 1, "{failed:?}");
+}
+
+#[test]
+fn a_client_that_offers_too_little_is_told() {
+    /// The extension of an extended master secret (RFC 7627), and one that nobody knows.
+    const EXTENSION: [u8; 4] = [0, 23, 0, 0];
+    const UNKNOWN: [u8; 4] = [0xfa, 0xfa, 0, 0];
+    let mut sessions = sessions(Bounds::default());
+    let mut client = client();
+    let mut failed = Vec::new();
+    for _ in 0..2 {
+        assert!(failed.is_empty(), "{failed:?} without a cookie");
+        for mut datagram in records_of(&mut client) {
+            let mut places = datagram.windows(4);
+            let at = places.position(|bytes| bytes == EXTENSION).unwrap();
+            datagram[at..at + 4].copy_from_slice(&UNKNOWN);
+            let taken = sessions.handle_datagram(NOW, &ADDRESS, &datagram, &mut |event| {
+                failed.push(matches!(
+                    event,
+                    Event::Failed {
+                        why: SessionError::Incompatible(_),
+                        ..
+                    }
+                ));
+            });
+            taken.unwrap();
+        }
+        while let Some((_, datagram)) = sessions.poll_transmit() {
+            client.handle_datagram(NOW, &datagram).unwrap();
+        }
+    }
+    assert_eq!(failed, [true]);
+    assert_eq!(sessions.usage().addresses, 0);
 }
 
 #[test]

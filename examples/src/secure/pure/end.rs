@@ -1,6 +1,6 @@
 //! One end of a session.
 
-use core::{fmt, mem};
+use core::{fmt, mem, time::Duration};
 use std::sync::Arc;
 
 use dimpl::{Dtls, Error, Output as Polled, SecurityError};
@@ -8,7 +8,7 @@ use lwm2m_core::Instant;
 
 use super::{
     clock::Clock,
-    server::{self, Server},
+    server::{self, Asked, Server},
 };
 use crate::secure::{
     certificate::{self, ExpectedServer, Expiry},
@@ -38,9 +38,12 @@ struct Handshake {
     /// What comes out next. The outputs of a handshake are looked at before they leave: the peer's
     /// certificate has to be accepted first.
     outputs: Vec<Held>,
-    /// What speaks against success. Nobody has to hold a key to send such a thing, so it waits until
-    /// it is repeated, or time is over.
+    /// What speaks against success. Nobody has to hold a key to send such a thing, so it waits.
     trouble: Option<SessionError>,
+    /// How long trouble may last, but for alerts.
+    grace: Duration,
+    /// When the trouble ends the handshake.
+    give_up: Option<Instant>,
 }
 
 enum Held {
@@ -65,7 +68,7 @@ pub(super) enum Role {
     Server {
         shared: Arc<Server>,
         /// The identity whose key is in use.
-        identity: Option<Vec<u8>>,
+        identity: Option<Asked>,
         /// The certificate that the client has shown.
         certificate: Option<Vec<u8>>,
     },
@@ -77,24 +80,27 @@ impl PureSession {
         clock: Clock,
         mut dtls: Dtls,
         role: Role,
+        within: Duration,
     ) -> Result<Self, StackError> {
         dtls.set_active(true);
-        let mut session = Self::new(clock, Some(dtls), role);
+        let mut session = Self::new(clock, Some(dtls), role, within);
         let begun = session.handle_timeout(now);
         begun.map_err(|error| StackError::Library(error.to_string()))?;
         Ok(session)
     }
 
     pub(super) fn accept(clock: Clock, shared: Arc<Server>) -> Self {
+        let within = shared.handshake_within();
         let role = Role::Server {
             shared,
             identity: None,
             certificate: None,
         };
-        Self::new(clock, None, role)
+        Self::new(clock, None, role, within)
     }
 
-    fn new(clock: Clock, dtls: Option<Dtls>, role: Role) -> Self {
+    /// `within`: how long the handshake may take.
+    fn new(clock: Clock, dtls: Option<Dtls>, role: Role, within: Duration) -> Self {
         Self {
             dtls,
             clock,
@@ -104,6 +110,8 @@ impl PureSession {
                 is_complete: false,
                 outputs: Vec::new(),
                 trouble: None,
+                grace: within / 4,
+                give_up: None,
             })),
         }
     }
@@ -130,7 +138,7 @@ impl PureSession {
         handshake.role.bind_identity();
         let judged = match result {
             Ok(()) => Ok(()),
-            Err(error) => handshake.judge(&error, datagram),
+            Err(error) => handshake.judge(now, &error, datagram),
         };
         let concluded = judged.and_then(|()| handshake.take_outputs(now, self.clock, dtls));
         if concluded.is_err() {
@@ -158,13 +166,19 @@ impl DtlsSession for PureSession {
         let Some(dtls) = &mut self.dtls else {
             return Ok(());
         };
+        if let Some(error) = self.handshake.as_mut().and_then(|it| it.overdue(now)) {
+            self.dtls = None;
+            return Err(error);
+        }
         let result = dtls.handle_timeout(moment);
         self.conclude(now, result, &[])
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
         // An established session has no timers.
-        self.handshake.as_ref()?.deadline
+        let handshake = self.handshake.as_ref()?;
+        let deadlines = [handshake.deadline, handshake.give_up];
+        deadlines.into_iter().flatten().min()
     }
 
     fn send(&mut self, now: Instant, payload: &[u8]) -> Result<(), SessionError> {
@@ -220,25 +234,44 @@ impl fmt::Debug for PureSession {
 }
 
 impl Handshake {
-    /// What an error means. One that anybody can cause without a key ends nothing at once: an
-    /// unprotected alert waits until time is over, and anything else until it happens again.
-    fn judge(&mut self, error: &Error, datagram: &[u8]) -> Result<(), SessionError> {
+    /// What an error means. One that anybody can cause without a key ends nothing at once, however often
+    /// it comes: an unprotected alert waits until time is over, and anything else for a part of it. A
+    /// genuine peer goes on meanwhile.
+    fn judge(&mut self, now: Instant, error: &Error, datagram: &[u8]) -> Result<(), SessionError> {
         let unprotected =
             |record: record::Record<'_>| record.content_type == ALERT && record.epoch == 0;
-        let error = session_error(error);
+        let error = self.role.session_error(error);
         match error {
-            SessionError::Timeout => Err(self.trouble.take().unwrap_or(error)),
+            SessionError::Timeout => Err(self.reason().unwrap_or(error)),
+            SessionError::Incompatible(_) => Err(error),
             SessionError::Alert(_) if record::records(datagram).any(unprotected) => {
                 self.trouble.get_or_insert(error);
                 Ok(())
             }
             SessionError::Alert(_) => Err(error),
-            _ if matches!(self.trouble, Some(SessionError::Library(_))) => Err(error),
             _ => {
-                self.trouble = Some(error);
+                if self.give_up.is_none() {
+                    self.trouble = Some(error);
+                    self.give_up = Some(now + self.grace);
+                }
                 Ok(())
             }
         }
+    }
+
+    /// Why the handshake is over, if it has been in trouble for too long.
+    fn overdue(&mut self, now: Instant) -> Option<SessionError> {
+        self.give_up.filter(|at| *at <= now)?;
+        self.reason()
+    }
+
+    /// Why the handshake fails, as far as that is known. An unknown identity fails as late as a wrong
+    /// key: nobody can tell from outside which identities there are.
+    fn reason(&mut self) -> Option<SessionError> {
+        if self.role.is_unknown() {
+            return Some(SessionError::Refused(Refusal::UnknownIdentity));
+        }
+        self.trouble.take()
     }
 
     fn take_outputs(
@@ -300,6 +333,28 @@ impl Role {
         }
     }
 
+    /// Whether nobody has the identity that the client has shown.
+    const fn is_unknown(&self) -> bool {
+        let Self::Server { identity, .. } = self else {
+            return false;
+        };
+        matches!(identity, Some(Asked { known: false, .. }))
+    }
+
+    /// What an error means. A server that misses something in a ClientHello has checked its cookie
+    /// before; a client may have got a forged ServerHello.
+    fn session_error(&self, error: &Error) -> SessionError {
+        match error {
+            Error::SecurityError(
+                SecurityError::ExtendedMasterSecretNotNegotiated
+                | SecurityError::NoMutuallyAcceptableCipherSuite,
+            ) if matches!(self, Self::Server { .. }) => {
+                SessionError::Incompatible(error.to_string())
+            }
+            error => session_error(error),
+        }
+    }
+
     /// The peer has shown its certificate. Whether it has the key isn't known yet.
     fn show(&mut self, now: Instant, shown: &[u8]) -> Result<(), Refusal> {
         match self {
@@ -334,7 +389,8 @@ impl Role {
                 identity,
                 certificate,
             } => match (identity.take(), certificate) {
-                (Some(identity), None) => Ok(ProvenIdentity::Psk(identity)),
+                (Some(asked), None) if asked.known => Ok(ProvenIdentity::Psk(asked.identity)),
+                (Some(_), None) => Err(Refusal::UnknownIdentity),
                 (None, Some(certificate)) => shared.accept(certificate),
                 _ => Err(Refusal::NoCertificate),
             },

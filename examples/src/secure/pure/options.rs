@@ -25,6 +25,9 @@ pub struct PureOptions {
     pub first_timeout: Duration,
     /// How long a handshake may take, 40 s by default. A server that doesn't know the identity, or has
     /// another key, says nothing, so a program that shall tell soon needs less.
+    ///
+    /// After something that the library can't make sense of, such as records under another key, a
+    /// handshake has a quarter of this time to be complete nevertheless.
     pub handshake_within: Duration,
     /// What a Client does with the dates of the server's certificate.
     pub expiry: Expiry,

@@ -1,6 +1,6 @@
 //! What all sessions of a server share.
 
-use core::{cell::RefCell, panic::AssertUnwindSafe};
+use core::{cell::RefCell, panic::AssertUnwindSafe, time::Duration};
 use std::{sync::Arc, time};
 
 use dimpl::{Config, Dtls, DtlsCertificate, PskResolver, crypto::Dtls12CipherSuite};
@@ -30,7 +30,14 @@ struct Keys {
 thread_local! {
     /// The identity whose key the library has asked for last. It asks within a call, so what is here
     /// after a call belongs to its session; no other way leads from a session to its identity.
-    static ASKED: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+    static ASKED: RefCell<Option<Asked>> = const { RefCell::new(None) };
+}
+
+/// An identity whose key the library has asked for.
+pub(super) struct Asked {
+    pub(super) identity: Vec<u8>,
+    /// Whether there is one.
+    pub(super) known: bool,
 }
 
 impl Server {
@@ -73,6 +80,11 @@ impl Server {
         }
     }
 
+    /// How long a handshake may take.
+    pub(super) fn handshake_within(&self) -> Duration {
+        self.config.handshake_timeout()
+    }
+
     /// Whom this certificate names, if it is accepted.
     pub(super) fn accept(&self, certificate: &[u8]) -> Result<ProvenIdentity, Refusal> {
         self.keys.clients.accepts_certificate(certificate)?;
@@ -81,13 +93,17 @@ impl Server {
 }
 
 /// The identity whose key the library has asked for on this thread since the last call.
-pub(super) fn take_asked() -> Option<Vec<u8>> {
+pub(super) fn take_asked() -> Option<Asked> {
     ASKED.take()
 }
 
 impl PskResolver for Keys {
     fn resolve(&self, identity: &[u8]) -> Option<Vec<u8>> {
-        ASKED.set(Some(identity.to_vec()));
-        self.clients.pre_shared_key(identity)
+        let key = self.clients.pre_shared_key(identity);
+        ASKED.set(Some(Asked {
+            identity: identity.to_vec(),
+            known: key.is_some(),
+        }));
+        key
     }
 }
