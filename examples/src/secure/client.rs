@@ -12,7 +12,7 @@ use lwm2m_statemachine::{
 use thiserror::Error;
 
 use super::{
-    credentials::{ClientCredentials, ProvenIdentity, UnusableAccount},
+    credentials::{Account, ClientCredentials, ProvenIdentity, UnusableAccount},
     session::{DtlsSession, DtlsStack, Output, SessionError, StackError},
 };
 
@@ -131,7 +131,9 @@ impl<D: DtlsStack> SecureClient<D> {
     ) {
         self.now = now;
         match ClientCredentials::of(security, host) {
-            Ok(credentials) => self.open_with(now, connection, &credentials),
+            Ok(credentials) => {
+                self.open_with(now, connection, &Account::of(security), &credentials);
+            }
             Err(UnusableAccount::NoSec) => self.open_plain(now, connection, Session::New),
             Err(error) => self.fail(now, connection, error.into()),
         }
@@ -145,15 +147,17 @@ impl<D: DtlsStack> SecureClient<D> {
         self.client.connected(now, connection, session);
     }
 
-    /// Makes a connection with these keys, such as one for a download.
+    /// Makes a connection with these keys, such as one for a download. If the library can, it goes on with
+    /// an earlier session of the same account and keys.
     pub fn open_with(
         &mut self,
         now: Instant,
         connection: ConnectionId,
+        account: &Account,
         credentials: &ClientCredentials,
     ) {
         self.now = now;
-        match self.stack.connect(now, credentials) {
+        match self.stack.connect_for(now, account, credentials) {
             Ok(session) => {
                 let channel = Channel::Secured {
                     session: Box::new(session),

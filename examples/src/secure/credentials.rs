@@ -3,7 +3,7 @@
 use core::{fmt, time::Duration};
 use std::sync::Arc;
 
-use lwm2m_core::{Instant, ValueRef};
+use lwm2m_core::{Instant, ShortServerId, ValueRef};
 use lwm2m_objects::typed::{self, KeyMaterial};
 use lwm2m_statemachine::Identity;
 use thiserror::Error;
@@ -13,7 +13,7 @@ use super::session::Refusal;
 /// The keys with which a Client connects to a server, from an Instance of its Security Object.
 ///
 /// [`Debug`](fmt::Debug) shows no keys.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ClientCredentials {
     /// TS 7.1.7.
@@ -43,6 +43,32 @@ pub enum ClientCredentials {
         /// The host of the server's URI, which its certificate must name.
         host: String,
     },
+}
+
+/// Whose session it is, for a library that resumes sessions: an account goes on with sessions of its own
+/// only. So a session with a Bootstrap-Server is never one with a LwM2M Server, though they have the same
+/// host and keys.
+///
+/// The default is no account.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Account(Option<AccountOf>);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct AccountOf {
+    uri: String,
+    bootstrap_server: bool,
+    server: Option<ShortServerId>,
+}
+
+impl Account {
+    /// The account of an Instance of the Security Object: its URI, its role and its Short Server ID.
+    pub fn of(security: &typed::Security) -> Self {
+        Self(Some(AccountOf {
+            uri: security.server_uri.clone(),
+            bootstrap_server: security.bootstrap_server,
+            server: security.short_server_id,
+        }))
+    }
 }
 
 /// An account whose keys can't be used for DTLS.

@@ -5,7 +5,7 @@ use core::{fmt, str::FromStr, time::Duration};
 use lwm2m_core::Instant;
 
 use super::{
-    credentials::{ClientCredentials, ServerCredentials},
+    credentials::{Account, ClientCredentials, ServerCredentials},
     session::{DtlsSession, DtlsStack, NoSession, NoStack, Output, SessionError, StackError},
 };
 
@@ -158,13 +158,26 @@ impl DtlsStack for Library {
         now: Instant,
         credentials: &ClientCredentials,
     ) -> Result<LibrarySession, StackError> {
+        self.connect_for(now, &Account::default(), credentials)
+    }
+
+    fn connect_for(
+        &mut self,
+        now: Instant,
+        account: &Account,
+        credentials: &ClientCredentials,
+    ) -> Result<LibrarySession, StackError> {
         match self {
-            Self::None(library) => library.connect(now, credentials).map(LibrarySession::None),
+            Self::None(library) => library
+                .connect_for(now, account, credentials)
+                .map(LibrarySession::None),
             #[cfg(feature = "dtls")]
-            Self::Dimpl(library) => library.connect(now, credentials).map(LibrarySession::dimpl),
+            Self::Dimpl(library) => library
+                .connect_for(now, account, credentials)
+                .map(LibrarySession::dimpl),
             #[cfg(feature = "dtls-openssl")]
             Self::OpenSsl(library) => library
-                .connect(now, credentials)
+                .connect_for(now, account, credentials)
                 .map(LibrarySession::openssl),
         }
     }

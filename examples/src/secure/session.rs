@@ -7,20 +7,31 @@
 use lwm2m_core::Instant;
 use thiserror::Error;
 
-use super::credentials::{ClientCredentials, ProvenIdentity};
+use super::credentials::{Account, ClientCredentials, ProvenIdentity};
 
 /// A DTLS library.
 pub trait DtlsStack {
     /// One end of a session.
     type Session: DtlsSession;
 
-    /// Begins a session as the DTLS client, with the keys of an account. The ClientHello is the first
-    /// output.
+    /// Begins a session as the DTLS client, with these keys. The ClientHello is the first output.
     fn connect(
         &mut self,
         now: Instant,
         credentials: &ClientCredentials,
     ) -> Result<Self::Session, StackError>;
+
+    /// Begins a session as [`connect`](Self::connect) does, for an account. A library that resumes sessions
+    /// goes on with a session of the same account and keys.
+    fn connect_for(
+        &mut self,
+        now: Instant,
+        account: &Account,
+        credentials: &ClientCredentials,
+    ) -> Result<Self::Session, StackError> {
+        let _ = account;
+        self.connect(now, credentials)
+    }
 
     /// Waits for a ClientHello as the DTLS server, with the keys that the library was made with.
     fn accept(&mut self, now: Instant) -> Result<Self::Session, StackError>;

@@ -43,6 +43,7 @@ mod wire;
 
 use core::fmt;
 use core::time::Duration;
+use std::sync::Arc;
 
 use lwm2m_core::Instant;
 use openssl::error::ErrorStack;
@@ -54,7 +55,7 @@ use self::certificate::{Expected, is_domain};
 use self::kept::{Facts, OfAccounts, Psk};
 pub use self::session::SystemSession;
 use self::session::{Role, Start};
-use super::credentials::{ClientCredentials, Expiry, ServerCredentials};
+use super::credentials::{Account, ClientCredentials, Expiry, ServerCredentials};
 #[cfg(doc)]
 use super::session::DtlsSession;
 use super::session::{DtlsStack, StackError};
@@ -82,7 +83,8 @@ pub struct Settings {
     pub handshake: Duration,
     /// What a Client does with the dates of the server's certificate.
     pub expiry: Expiry,
-    /// How many sessions are kept for resumption: as a client, and as a server.
+    /// How many sessions are kept for resumption: as a client, one for each account, and as a server. When
+    /// there are as many, the one that was used longest ago is forgotten.
     pub sessions: usize,
 }
 
@@ -94,14 +96,14 @@ impl Settings {
 
 impl Default for Settings {
     /// All suites; 1,232 bytes, what fits a link of 1,280 with IPv6 and UDP; 15 s; the dates of a
-    /// certificate don't matter; 1,000 sessions.
+    /// certificate don't matter; 10,000 sessions.
     fn default() -> Self {
         Self {
             suites: Suite::ALL.to_vec(),
             mtu: 1_232,
             handshake: Duration::from_secs(15),
             expiry: Expiry::Accept,
-            sessions: 1_000,
+            sessions: 10_000,
         }
     }
 }
@@ -228,6 +230,15 @@ impl DtlsStack for System {
         now: Instant,
         credentials: &ClientCredentials,
     ) -> Result<SystemSession, StackError> {
+        self.connect_for(now, &Account::default(), credentials)
+    }
+
+    fn connect_for(
+        &mut self,
+        now: Instant,
+        account: &Account,
+        credentials: &ClientCredentials,
+    ) -> Result<SystemSession, StackError> {
         let psk = pre_shared(credentials)?;
         let of_keys = |suite: &Suite| suite.is_psk() == psk.is_some();
         let suites = context::cipher_list(self.settings.suites().filter(of_keys));
@@ -239,11 +250,12 @@ impl DtlsStack for System {
         let mut start = self.start(now, &self.client, psk).map_err(library)?;
         start.ssl.set_cipher_list(&suites).map_err(library)?;
         let expected = self.show_certificate(&mut start, credentials)?;
-        if let Some(earlier) = self.kept.get(credentials) {
+        let account = Arc::new((account.clone(), credentials.clone()));
+        if let Some(earlier) = self.kept.get(&account) {
             offer(&mut start.ssl, &earlier).map_err(library)?;
         }
         let role = Role::Client {
-            account: credentials.clone(),
+            account,
             kept: self.kept.clone(),
         };
         SystemSession::begin(start, role, expected)

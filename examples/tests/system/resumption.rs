@@ -2,11 +2,15 @@
 
 use core::time::Duration;
 
-use lwm2m_examples::secure::credentials::{ClientCredentials, Expiry, ProvenIdentity, WallClock};
+use lwm2m_core::ShortServerId;
+use lwm2m_examples::secure::credentials::{
+    Account, ClientCredentials, Expiry, ProvenIdentity, WallClock,
+};
 use lwm2m_examples::secure::session::{DtlsStack, Refusal, SessionError};
 use lwm2m_examples::secure::suite::Suite;
+use lwm2m_objects::typed;
 
-use super::support::{End, HOST, IDENTITY, NOW, Pair, Paper, World, psk};
+use super::support::{End, HOST, IDENTITY, KEY, NOW, Pair, Paper, World, psk};
 
 fn resumes(pair: &Pair) -> bool {
     assert_eq!(pair.client.resumed(), pair.server.resumed());
@@ -84,6 +88,40 @@ fn other_keys_begin_anew() {
     let mut pair = Pair::between(&mut client, &mut server, &credentials);
     pair.assert_works();
     assert!(!resumes(&pair));
+}
+
+#[test]
+fn accounts_with_the_same_keys_share_no_session() {
+    let world = World::new();
+    let (mut client, mut server) = (world.client_stack(), world.server_stack());
+    let id = ShortServerId::new(101).unwrap();
+    let of_server = typed::Security::pre_shared_key("coaps://lwm2m.example", id, IDENTITY, KEY);
+    let accounts = [
+        typed::Security {
+            bootstrap_server: true,
+            short_server_id: None,
+            ..of_server.clone()
+        },
+        typed::Security {
+            server_uri: "coaps://lwm2m.example:15684".into(),
+            ..of_server.clone()
+        },
+        of_server,
+    ];
+    // Each with a full handshake first, whatever the others did; none overwrites another's.
+    for resumed in [false, true] {
+        for account in &accounts {
+            let account = Account::of(account);
+            let mut pair = Pair {
+                client: End::new(client.connect_for(NOW, &account, &psk()).unwrap()),
+                server: End::new(server.accept(NOW).unwrap()),
+                passed: Vec::new(),
+            };
+            pair.settle(NOW);
+            pair.assert_works();
+            assert_eq!(resumes(&pair), resumed, "{account:?}");
+        }
+    }
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! Sessions that can be resumed (RFC 5246 §7.3), and the facts of one handshake.
 
-use std::collections::VecDeque;
+use core::hash::Hash;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use openssl::error::ErrorStack;
 use openssl::ex_data::Index;
 use openssl::ssl::{Ssl, SslRef, SslSession};
 
-use crate::secure::credentials::{ClientCredentials, KnownClients};
+use crate::secure::credentials::{Account, ClientCredentials, KnownClients};
 use crate::secure::session::Refusal;
 
 /// A PSK identity and its key.
@@ -80,56 +81,85 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Sessions by a key, the oldest first, and no more of them than the bound.
+/// Sessions by a key, and no more of them than the bound: the one used longest ago goes first.
 struct Kept<K, V> {
-    entries: VecDeque<(K, V)>,
+    entries: HashMap<Arc<K>, Entry<V>>,
+    /// By their turns.
+    used: BTreeMap<u64, Arc<K>>,
+    next: u64,
     bound: usize,
 }
 
-impl<K: PartialEq, V> Kept<K, V> {
+struct Entry<V> {
+    value: V,
+    turn: u64,
+}
+
+impl<K: Eq + Hash, V> Kept<K, V> {
     fn new(bound: usize) -> Self {
         Self {
-            entries: VecDeque::new(),
+            entries: HashMap::new(),
+            used: BTreeMap::new(),
+            next: 0,
             bound,
         }
     }
 
-    fn insert(&mut self, key: K, value: V) {
-        self.entries.retain(|(kept, _)| *kept != key);
-        self.entries.push_back((key, value));
-        while self.entries.len() > self.bound {
-            self.entries.pop_front();
+    fn insert(&mut self, key: Arc<K>, value: V) {
+        self.remove(&key);
+        let turn = self.next_turn();
+        self.used.insert(turn, Arc::clone(&key));
+        self.entries.insert(key, Entry { value, turn });
+        while self.entries.len() > self.bound
+            && let Some((_, oldest)) = self.used.pop_first()
+        {
+            self.entries.remove(&oldest);
         }
     }
 
-    fn get(&self, key: &K) -> Option<&V> {
-        let (_, value) = self.entries.iter().find(|(kept, _)| kept == key)?;
-        Some(value)
+    fn get(&mut self, key: &K) -> Option<&V> {
+        let turn = self.next_turn();
+        let entry = self.entries.get_mut(key)?;
+        if let Some(key) = self.used.remove(&entry.turn) {
+            self.used.insert(turn, key);
+            entry.turn = turn;
+        }
+        Some(&entry.value)
     }
 
     fn remove(&mut self, key: &K) {
-        self.entries.retain(|(kept, _)| kept != key);
+        if let Some(entry) = self.entries.remove(key) {
+            self.used.remove(&entry.turn);
+        }
+    }
+
+    const fn next_turn(&mut self) -> u64 {
+        self.next = self.next.saturating_add(1);
+        self.next
     }
 }
 
-/// A client's sessions, by the keys of their accounts: other keys, another session.
+/// An account with its keys: other keys, another session.
+pub(super) type OfAccount = (Account, ClientCredentials);
+
+/// A client's sessions, by their accounts.
 #[derive(Clone)]
-pub(super) struct OfAccounts(Arc<Mutex<Kept<ClientCredentials, SslSession>>>);
+pub(super) struct OfAccounts(Arc<Mutex<Kept<OfAccount, SslSession>>>);
 
 impl OfAccounts {
     pub(super) fn new(bound: usize) -> Self {
         Self(Arc::new(Mutex::new(Kept::new(bound))))
     }
 
-    pub(super) fn get(&self, account: &ClientCredentials) -> Option<SslSession> {
+    pub(super) fn get(&self, account: &OfAccount) -> Option<SslSession> {
         lock(&self.0).get(account).cloned()
     }
 
-    pub(super) fn keep(&self, account: &ClientCredentials, session: SslSession) {
-        lock(&self.0).insert(account.clone(), session);
+    pub(super) fn keep(&self, account: &Arc<OfAccount>, session: SslSession) {
+        lock(&self.0).insert(Arc::clone(account), session);
     }
 
-    pub(super) fn forget(&self, account: &ClientCredentials) {
+    pub(super) fn forget(&self, account: &OfAccount) {
         lock(&self.0).remove(account);
     }
 }
@@ -172,7 +202,7 @@ impl OfClients {
     /// Keeps the session of a handshake that is complete.
     pub(super) fn keep(&self, ssl: &SslRef, session: SslSession) {
         if let Some(proof) = Proof::of(ssl) {
-            let id = session.id().to_vec();
+            let id = Arc::new(session.id().to_vec());
             lock(&self.0).insert(id, (session, proof));
         }
     }
@@ -192,19 +222,36 @@ impl OfClients {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::Kept;
 
     #[test]
-    fn the_oldest_goes_when_there_are_too_many() {
+    fn the_one_used_longest_ago_goes_when_there_are_too_many() {
         let mut kept = Kept::new(2);
         for (key, value) in [(1, 'a'), (2, 'b'), (1, 'c'), (3, 'd')] {
-            kept.insert(key, value);
+            kept.insert(Arc::new(key), value);
         }
         assert_eq!(
-            [kept.get(&1), kept.get(&2), kept.get(&3)],
-            [Some(&'c'), None, Some(&'d')]
+            [1, 2, 3].map(|key| kept.get(&key).copied()),
+            [Some('c'), None, Some('d')]
+        );
+        kept.get(&1);
+        kept.insert(Arc::new(4), 'e');
+        assert_eq!(
+            [1, 3, 4].map(|key| kept.get(&key).copied()),
+            [Some('c'), None, Some('e')]
         );
         kept.remove(&1);
         assert_eq!(kept.get(&1), None);
+        assert_eq!(kept.entries.len(), kept.used.len());
+    }
+
+    #[test]
+    fn nothing_is_kept_if_nothing_may_be() {
+        let mut kept = Kept::new(0);
+        kept.insert(Arc::new(1), 'a');
+        assert_eq!(kept.get(&1), None);
+        assert!(kept.used.is_empty());
     }
 }

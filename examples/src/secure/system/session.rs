@@ -10,10 +10,10 @@ use openssl::ssl::{Error, ErrorCode, ShutdownState, Ssl, SslStream, SslVerifyMod
 use openssl::x509::X509VerifyResult;
 
 use super::certificate::{Expected, names};
-use super::kept::{Facts, OfAccounts};
+use super::kept::{Facts, OfAccount, OfAccounts};
 use super::wire::{Sieve, Sifted, Wire};
 use super::{POLL, library, words};
-use crate::secure::credentials::{ClientCredentials, ProvenIdentity};
+use crate::secure::credentials::ProvenIdentity;
 use crate::secure::session::{DtlsSession, Output, Refusal, SessionError, StackError};
 
 /// The longest fragment of a record (RFC 5246 §6.2.1).
@@ -30,7 +30,7 @@ pub(super) struct Start {
 /// Which end of the session this is.
 pub(super) enum Role {
     Client {
-        account: ClientCredentials,
+        account: Arc<OfAccount>,
         kept: OfAccounts,
     },
     Server,
