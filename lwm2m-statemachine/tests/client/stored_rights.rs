@@ -1,9 +1,14 @@
 //! Stored notifications in blocks, and changes of rights that concern other Object Instances (TS 7.3, E.2
 //! Resource 6; RFC 7959 §2.6).
 
+use core::time::Duration;
+
 use lwm2m_core::{AccessRights, Code, ContentFormat, ObjectId};
 use lwm2m_objects::typed::{self, AccessControl, AclTarget};
-use lwm2m_statemachine::coap::{BlockOption, MessageBuf, MessageRef, MessageType};
+use lwm2m_statemachine::{
+    ClientConfig,
+    coap::{BlockOption, MessageBuf, MessageRef, MessageType},
+};
 
 use crate::{
     creating::{create, job, jobs},
@@ -111,7 +116,7 @@ fn what_is_fetched_of_a_stored_value_outlasts_what_other_servers_create() {
         body.extend_from_slice(message.payload());
     }
     assert!(body.ends_with(&[b'a'; 40]));
-    two.now += core::time::Duration::from_secs(3);
+    two.now += Duration::from_secs(3);
     let next = notified(&mut two);
     assert_ne!(etag(&next), etag(&first));
     let status = two.client.reporting().stored(lwm2m_kit::account(0));
@@ -127,4 +132,50 @@ fn what_is_fetched_of_a_stored_value_ends_with_the_right_to_read_it() {
     assert_eq!(two.code(0, block), Code::UNAUTHORIZED);
     two.client.handle_timeout(two.now);
     assert_eq!(two.sent(), []);
+}
+
+/// A notification that has several stored ones is sent no further if one of them has what may not be read any
+/// more (TS 7.3.2.5).
+#[test]
+fn a_history_ends_with_the_right_to_read_any_of_it() {
+    let servers = [101, 102].map(|id| typed::Server::new(server_id(id), 86_400));
+    let mut config = ClientConfig::new("two", [1; 32]);
+    config.storing.batches_json = true;
+    let mut two = Two::with_config(config, servers, |tree| {
+        tree.add(sensors());
+        let all = AccessControl::OWNER_RIGHTS;
+        let rights = [[all; 2], [AccessRights::NONE, all]];
+        let each = [0, 1].map(|id| access(26241, id, rights[usize::from(id)]));
+        tree.add(access_control(each));
+    });
+    let mut begin = observe(0, "/26241");
+    begin.accept(ContentFormat::JSON).unwrap();
+    assert_eq!(two.code(0, begin), Code::CONTENT);
+    two.client.go_offline(two.now);
+    let write = |two: &mut Two, at: &str, value: i64| {
+        two.client.set(two.now, path(at), value).unwrap();
+        two.client.handle_timeout(two.now);
+    };
+    write(&mut two, "/26241/0/1", 21);
+    write(&mut two, "/2/1/2/101", 1);
+    write(&mut two, "/26241/1/1", 31);
+    two.client.go_online(two.now);
+    let updates = two.sent();
+    accept_updates(&mut two, updates);
+    two.client.handle_timeout(two.now);
+    let sent = two.sent();
+    let [(0, history)] = &sent[..] else {
+        panic!("{sent:?}");
+    };
+    let payload = MessageRef::parse(history).unwrap().payload();
+    let payload = core::str::from_utf8(payload).unwrap();
+    assert!(payload.contains("31"), "{payload}");
+    write(&mut two, "/2/1/2/101", 0);
+    two.now += Duration::from_secs(4);
+    two.client.handle_timeout(two.now);
+    for (server, bytes) in two.sent() {
+        let message = MessageRef::parse(&bytes).unwrap();
+        let payload = core::str::from_utf8(message.payload()).unwrap();
+        assert!(!payload.contains("31"), "to {server}: {payload}");
+    }
 }
