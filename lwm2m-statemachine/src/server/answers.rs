@@ -10,8 +10,8 @@ use super::{
     parts::Server,
 };
 use crate::{
-    coap::{Event, FailureReason, Incoming, MessageRef, RequestId},
-    downlink::{self, AnswerError, Origin, PendingCall},
+    coap::{Incoming, MessageRef, RequestId},
+    downlink::{self, Origin, PendingCall},
     machine::Peer,
 };
 
@@ -49,49 +49,6 @@ impl<P: Peer> Server<P> {
             Incoming::RequestReset { request } => self.end_operation(request, Outcome::Reset),
             // A server sends no notifications.
             _ => {}
-        }
-    }
-
-    /// Handles the events of the endpoint.
-    pub(super) fn handle_endpoint_events(&mut self) {
-        while let Some(event) = self.endpoint.poll_event() {
-            match event {
-                Event::RequestFailed {
-                    request, reason, ..
-                } => {
-                    self.end_operation(request, reason.into());
-                    self.lose_observation(request, reason);
-                }
-                Event::NotificationLost {
-                    request,
-                    reason,
-                    observing: true,
-                    ..
-                } => self.lose_notification(request, reason),
-                Event::NotificationLost {
-                    request, reason, ..
-                } => self.lose_observation(request, reason),
-                // A server sends no notifications, and if an answer is lost, the client asks again.
-                _ => {}
-            }
-        }
-    }
-
-    fn lose_observation(&mut self, request: RequestId, reason: FailureReason) {
-        if let Some((observation, _)) = self.calls.observation_by_request(request) {
-            self.calls.take_observation(observation);
-            self.end_observation(observation, EndReason::Lost(reason));
-        }
-    }
-
-    /// The blocks of a notification couldn't be fetched; other notifications will follow.
-    fn lose_notification(&mut self, request: RequestId, reason: FailureReason) {
-        if let Some((observation, _)) = self.calls.observation_by_request(request) {
-            self.events.push_back(ServerEvent::Notification {
-                registration: observation.registration(),
-                observation,
-                content: Err(AnswerError::Lost(reason)),
-            });
         }
     }
 

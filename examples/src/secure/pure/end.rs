@@ -243,12 +243,11 @@ impl Handshake {
         let error = self.role.session_error(error);
         match error {
             SessionError::Timeout => Err(self.reason().unwrap_or(error)),
-            SessionError::Incompatible(_) => Err(error),
             SessionError::Alert(_) if record::records(datagram).any(unprotected) => {
                 self.trouble.get_or_insert(error);
                 Ok(())
             }
-            SessionError::Alert(_) => Err(error),
+            SessionError::Alert(_) | SessionError::Incompatible(_) => Err(error),
             _ => {
                 if self.give_up.is_none() {
                     self.trouble = Some(error);
