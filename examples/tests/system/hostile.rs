@@ -107,6 +107,19 @@ fn several_records_may_share_a_datagram() {
 }
 
 #[test]
+fn a_payload_of_any_length_is_read_after_a_datagram_of_any_length() {
+    let world = World::new();
+    let mut pair = world.pair(&psk());
+    for length in [1, 16_384, 2, 16_383] {
+        let payload = vec![7; length];
+        let sealed = pair.client.seal(&payload);
+        pair.server.take(NOW, &record(23, 1, 250, &[3; 65_000]));
+        pair.server.take(NOW, &sealed);
+        assert_eq!(pair.server.payloads.pop(), Some(payload));
+    }
+}
+
+#[test]
 fn a_spoofed_alert_does_not_end_a_handshake() {
     let world = World::new();
     for credentials in [psk(), world.certificate(HOST)] {

@@ -89,8 +89,8 @@ pub struct SystemSession {
     phase: Phase,
     sieve: Sieve,
     events: VecDeque<Event>,
-    /// The longest datagram up to now: no payload is longer.
-    longest: usize,
+    /// How long a payload may be, by the datagrams up to now.
+    room: usize,
 }
 
 impl fmt::Debug for SystemSession {
@@ -134,7 +134,7 @@ impl SystemSession {
             }),
             sieve: Sieve::default(),
             events: VecDeque::new(),
-            longest: 0,
+            room: 0,
         };
         // The ClientHello of a client; a server does nothing yet.
         let begun = session.shake(now);
@@ -210,7 +210,7 @@ impl SystemSession {
 
     /// What has come over the established session.
     fn read(&mut self) -> Result<(), SessionError> {
-        let mut buffer = vec![0; self.longest];
+        let mut buffer = vec![0; self.room];
         loop {
             let read = self.tls.ssl_read(&mut buffer);
             self.collect();
@@ -273,7 +273,7 @@ impl DtlsSession for SystemSession {
     fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) -> Result<(), SessionError> {
         let Sifted { records, alert } = self.sieve.sift(datagram);
         if !records.is_empty() && !matches!(self.phase, Phase::Over) {
-            self.longest = self.longest.max(records.len());
+            self.room = room_for(self.room, records.len());
             self.tls.get_mut().push(records);
             if matches!(self.phase, Phase::Open) {
                 return self.read();
@@ -358,6 +358,12 @@ impl Drop for SystemSession {
     }
 }
 
+/// The room for payloads after a datagram of this length: no payload is longer than its datagram, or than
+/// a record can be. Anybody can send a datagram that is longer.
+fn room_for(before: usize, datagram: usize) -> usize {
+    before.max(datagram).min(LONGEST_PAYLOAD)
+}
+
 /// The chain of a certificate proves nothing here (TS 7.1.9): the certificate itself is looked at.
 fn verify(ssl: &mut Ssl, facts: &Arc<Facts>, expected: &Arc<Expected>) {
     let (facts, expected) = (Arc::clone(facts), Arc::clone(expected));
@@ -404,4 +410,16 @@ fn failure(error: &Error) -> SessionError {
         return SessionError::Refused(Refusal::NoCertificate);
     }
     SessionError::Library(words(errors))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_room_for_payloads_grows_to_a_record_and_no_further() {
+        assert_eq!(room_for(0, 100), 100);
+        assert_eq!(room_for(100, 30), 100);
+        assert_eq!(room_for(100, 65_507), LONGEST_PAYLOAD);
+    }
 }
