@@ -191,6 +191,32 @@ impl DtlsStack for Library {
             Self::OpenSsl(library) => library.accept(now).map(LibrarySession::openssl),
         }
     }
+
+    fn accept_from(&mut self, now: Instant, peer: u64) -> Result<LibrarySession, StackError> {
+        match self {
+            Self::None(library) => library.accept_from(now, peer).map(LibrarySession::None),
+            #[cfg(feature = "dtls")]
+            Self::Dimpl(library) => library.accept_from(now, peer).map(LibrarySession::dimpl),
+            #[cfg(feature = "dtls-openssl")]
+            Self::OpenSsl(library) => library.accept_from(now, peer).map(LibrarySession::openssl),
+        }
+    }
+
+    fn accept_again(&mut self, now: Instant, peer: u64, hello: &[u8]) -> Option<LibrarySession> {
+        match self {
+            Self::None(library) => library
+                .accept_again(now, peer, hello)
+                .map(LibrarySession::None),
+            #[cfg(feature = "dtls")]
+            Self::Dimpl(library) => library
+                .accept_again(now, peer, hello)
+                .map(LibrarySession::dimpl),
+            #[cfg(feature = "dtls-openssl")]
+            Self::OpenSsl(library) => library
+                .accept_again(now, peer, hello)
+                .map(LibrarySession::openssl),
+        }
+    }
 }
 
 impl LibrarySession {

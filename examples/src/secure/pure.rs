@@ -27,7 +27,8 @@ pub use self::{end::PureSession, options::PureOptions};
 use super::{
     certificate::ExpectedServer,
     credentials::{ClientCredentials, ServerCredentials},
-    session::{DtlsStack, StackError},
+    record,
+    session::{DtlsSession, DtlsStack, StackError},
 };
 
 /// How many accounts the keys are kept ready of.
@@ -139,6 +140,17 @@ impl DtlsStack for Pure {
         let server = self.server.as_ref();
         let server = server.ok_or(StackError::Unsupported("keys of a server"))?;
         Ok(PureSession::accept(self.clock, Arc::clone(server)))
+    }
+
+    /// The secret of the cookie went with its session. So the cookie counts as none (RFC 6347 §4.2.1): the
+    /// answer is another HelloVerifyRequest, with the numbers that the client expects. A client of this library
+    /// takes no second one, so it has to begin anew.
+    fn accept_again(&mut self, now: Instant, _: u64, hello: &[u8]) -> Option<PureSession> {
+        let first = record::without_cookie(hello)?;
+        let mut session = self.accept(now).ok()?;
+        session.handle_datagram(now, &first).ok()?;
+        session.drain(&mut |_| {});
+        Some(session)
     }
 }
 

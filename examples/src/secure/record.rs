@@ -91,6 +91,43 @@ impl Record<'_> {
     }
 }
 
+/// The ClientHello that a datagram begins with, as it was before it returned a cookie: without the cookie,
+/// the first message of the first record. It has to be in one fragment.
+pub fn without_cookie(datagram: &[u8]) -> Option<Vec<u8>> {
+    let record = first(datagram)?;
+    let cookie = record.client_hello()?.cookie.len();
+    let mut message = Reader(record.fragment);
+    let kind = message.take(1)?;
+    let (length, _number, offset, here) = (
+        message.take(3)?,
+        message.take(2)?,
+        message.take(3)?,
+        message.take(3)?,
+    );
+    if length != here || offset != [0; 3] {
+        return None;
+    }
+    let body = message.0;
+    // Version and random, then the session ID.
+    let _ = message.take(34)?;
+    message.vector()?;
+    let before = body.get(..body.len().checked_sub(message.0.len())?)?;
+    message.vector()?;
+    let after = message.0;
+    let number = u16::try_from(body.len().checked_sub(cookie)?).ok()?;
+    let [high, low] = number.to_be_bytes();
+    let [record_high, record_low] = number.checked_add(12)?.to_be_bytes();
+    let headers = [
+        &[HANDSHAKE][..],
+        datagram.get(1..3)?,
+        &[0; 8],
+        &[record_high, record_low],
+        kind,
+        &[0, high, low, 0, 0, 0, 0, 0, 0, high, low],
+    ];
+    Some([&headers.concat(), before, &[0], after].concat())
+}
+
 impl ClientHello<'_> {
     /// The first suite of the client that is among these.
     pub fn preferred(&self, suites: &[u16]) -> Option<u16> {
@@ -182,6 +219,30 @@ mod tests {
     }
 
     #[test]
+    fn a_client_hello_is_as_it_was_without_its_cookie() {
+        let whole = |cookie: &[u8]| {
+            let mut message = hello(0, cookie);
+            let length = u8::try_from(message.len() - 12).unwrap();
+            message[3] = length;
+            message[11] = length;
+            record(HANDSHAKE, 0, &message)
+        };
+        let mut returned = whole(b"crumb");
+        // The numbers of the record and of the message.
+        returned[10] = 1;
+        returned[13 + 5] = 1;
+        assert_eq!(without_cookie(&returned), Some(whole(b"")));
+        assert_eq!(without_cookie(&whole(b"")), Some(whole(b"")));
+        // It is one of several fragments.
+        assert_eq!(
+            without_cookie(&record(HANDSHAKE, 0, &hello(0, b"crumb"))[..40]),
+            None
+        );
+        returned[13 + 3] += 1;
+        assert_eq!(without_cookie(&returned), None);
+    }
+
+    #[test]
     fn what_is_encrypted_or_only_continues_is_no_client_hello() {
         for (epoch, offset) in [(1, 0), (0, 1)] {
             let bytes = record(HANDSHAKE, epoch, &hello(offset, b""));
@@ -235,6 +296,7 @@ mod tests {
                 record.client_hello();
                 record.continues_client_hello();
             });
+            without_cookie(&bytes);
         }
 
         #[test]
@@ -252,6 +314,7 @@ mod tests {
                 record.client_hello();
                 record.continues_client_hello();
             });
+            without_cookie(&bytes);
         }
     }
 }

@@ -35,6 +35,21 @@ pub trait DtlsStack {
 
     /// Waits for a ClientHello as the DTLS server, with the keys that the library was made with.
     fn accept(&mut self, now: Instant) -> Result<Self::Session, StackError>;
+
+    /// Waits as [`accept`](Self::accept) does, for the peer at one address. `peer` is a number of it, which
+    /// a cookie may depend on (RFC 6347 §4.2.1).
+    fn accept_from(&mut self, now: Instant, peer: u64) -> Result<Self::Session, StackError> {
+        let _ = peer;
+        self.accept(now)
+    }
+
+    /// Makes a handshake anew that was given up before the cookie came back. The next datagram is `hello`,
+    /// the ClientHello with the cookie. There is none if the library keeps the secret of a cookie in its
+    /// session, or has made no such cookie for this peer.
+    fn accept_again(&mut self, now: Instant, peer: u64, hello: &[u8]) -> Option<Self::Session> {
+        let _ = (now, peer, hello);
+        None
+    }
 }
 
 /// One end of a DTLS session.

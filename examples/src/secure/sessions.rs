@@ -13,13 +13,15 @@
 //! changes leaves no more than that behind, and a client with a valid key can't displace the others.
 //!
 //! Each of the three kinds has its own [bound](Bounds). So a flood of ClientHellos with forged
-//! addresses displaces only other unproved handshakes, the oldest first. A client gets in if its
-//! cookie comes back sooner than that.
+//! addresses displaces only other unproved handshakes, by chance. A client gets in if its handshake is
+//! still there when its cookie comes back, or if the library can
+//! [go on without it](DtlsStack::accept_again); see [`Bounds::unproved`] for the rate that shuts clients
+//! out.
 
 mod table;
 
-use core::hash::Hash;
-use std::collections::VecDeque;
+use core::hash::{BuildHasher, Hash};
+use std::{collections::VecDeque, hash::RandomState};
 
 use lwm2m_core::Instant;
 use thiserror::Error;
@@ -28,7 +30,7 @@ pub use self::table::{Bounds, Usage};
 use self::table::{Entry, Stage, Table};
 use super::{
     credentials::ProvenIdentity,
-    record::{self, ClientHello, HELLO_VERIFY_REQUEST, Record},
+    record::{self, ALERT, ClientHello, HELLO_VERIFY_REQUEST, Record},
     session::{DtlsSession, DtlsStack, Output, SessionError},
 };
 
@@ -38,6 +40,8 @@ pub struct Sessions<K, D: DtlsStack> {
     stack: D,
     table: Table<K, D::Session>,
     transmits: VecDeque<(K, Vec<u8>)>,
+    /// Makes numbers of addresses, which nobody can foresee.
+    peers: RandomState,
 }
 
 /// What a server learns of its sessions.
@@ -139,6 +143,7 @@ impl<K: Clone + Eq + Hash, D: DtlsStack> Sessions<K, D> {
             stack,
             table: Table::new(bounds),
             transmits: VecDeque::new(),
+            peers: RandomState::new(),
         }
     }
 
@@ -152,7 +157,7 @@ impl<K: Clone + Eq + Hash, D: DtlsStack> Sessions<K, D> {
     ) -> Result<(), Useless> {
         let record = record::first(datagram).ok_or(Useless::NoRecord)?;
         if let Some(hello) = record.client_hello() {
-            let number = self.handshake_of(now, from, &hello)?;
+            let number = self.handshake_of(now, from, &hello, datagram)?;
             self.table.greet(from, number);
             self.feed(now, number, Some(datagram), sink);
             return Ok(());
@@ -245,15 +250,19 @@ impl<K: Clone + Eq + Hash, D: DtlsStack> Sessions<K, D> {
         now: Instant,
         from: &K,
         hello: &ClientHello<'_>,
+        datagram: &[u8],
     ) -> Result<u64, Useless> {
         if let Some(number) = self.table.find_hello(from, &hello.random) {
             return Ok(number);
         }
-        // Only the session that has baked a cookie knows it.
-        if !hello.cookie.is_empty() {
-            return Err(Useless::NoHandshake);
-        }
-        let session = self.stack.accept(now).map_err(|_| Useless::NotServed)?;
+        let peer = self.peers.hash_one(from);
+        let session = if hello.cookie.is_empty() {
+            let session = self.stack.accept_from(now, peer);
+            session.map_err(|_| Useless::NotServed)?
+        } else {
+            let session = self.stack.accept_again(now, peer, datagram);
+            session.ok_or(Useless::NoHandshake)?
+        };
         Ok(self.table.add(now, from.clone(), &hello.random, session))
     }
 
@@ -389,10 +398,12 @@ struct Came {
     is_proved: bool,
 }
 
+/// An alert proves nothing: it may answer a first ClientHello.
 fn is_more_than_a_cookie(datagram: &[u8]) -> bool {
-    let is_hello_verify_request =
-        |record: Record<'_>| record.handshake_type() == Some(HELLO_VERIFY_REQUEST);
-    record::first(datagram).is_some_and(|record| !is_hello_verify_request(record))
+    let proves = |record: Record<'_>| {
+        record.content_type != ALERT && record.handshake_type() != Some(HELLO_VERIFY_REQUEST)
+    };
+    record::first(datagram).is_some_and(proves)
 }
 
 fn tell_end<K, S>(entry: &Entry<K, S>, number: u64, why: &End, sink: Sink<'_, K>) {

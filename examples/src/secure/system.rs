@@ -31,12 +31,15 @@
 //! doesn't go on within a third of [`Settings::handshake`], it was the peer's. A forged message that
 //! is well-formed and has the right number can still end a handshake: the peer begins anew.
 //!
-//! A server sends a HelloVerifyRequest (RFC 6347 §4.2.1) before it does anything costly. It isn't
-//! stateless: the crate has no `DTLSv1_listen`, so each half-open handshake is a session, and the
-//! caller bounds their number.
+//! A server sends a HelloVerifyRequest (RFC 6347 §4.2.1) before it does anything costly. The crate has no
+//! `DTLSv1_listen`, so each half-open handshake is a session, and the caller bounds their number. But
+//! the cookie is an HMAC of the peer and its ClientHello: a handshake whose session is gone is made
+//! again when the cookie comes back. To that end OpenSSL is shown the first ClientHello once more, as it
+//! follows from the second. A ClientHello with a wrong cookie is dropped; OpenSSL would end the handshake.
 
 mod certificate;
 mod context;
+mod cookie;
 mod kept;
 mod session;
 mod wire;
@@ -52,13 +55,13 @@ use openssl::ssl::{Ssl, SslContext, SslSession};
 use openssl::x509::X509;
 
 use self::certificate::{Expected, is_domain};
+use self::cookie::{Baker, Secret, Taste};
 use self::kept::{Facts, OfAccounts, Psk};
 pub use self::session::SystemSession;
 use self::session::{Role, Start};
 use super::credentials::{Account, ClientCredentials, Expiry, ServerCredentials};
-#[cfg(doc)]
-use super::session::DtlsSession;
-use super::session::{DtlsStack, StackError};
+use super::record;
+use super::session::{DtlsSession, DtlsStack, StackError};
 use super::suite::Suite;
 
 /// How often a handshake is looked after: between OpenSSL's own expiry and its retransmission there
@@ -119,6 +122,7 @@ pub struct System {
 struct Server {
     context: SslContext,
     credentials: ServerCredentials,
+    secret: Secret,
 }
 
 impl fmt::Debug for System {
@@ -157,6 +161,7 @@ impl System {
         let mut system = Self::new(settings)?;
         system.server = Some(Server {
             context: context::of_server(&system.settings, &credentials)?,
+            secret: Secret::new().map_err(library)?,
             credentials,
         });
         Ok(system)
@@ -262,6 +267,10 @@ impl DtlsStack for System {
     }
 
     fn accept(&mut self, now: Instant) -> Result<SystemSession, StackError> {
+        self.accept_from(now, 0)
+    }
+
+    fn accept_from(&mut self, now: Instant, peer: u64) -> Result<SystemSession, StackError> {
         let Some(server) = &self.server else {
             return Err(StackError::Library(
                 "it has no keys to accept with".to_owned(),
@@ -269,7 +278,23 @@ impl DtlsStack for System {
         };
         let start = self.start(now, &server.context, None).map_err(library)?;
         let expected = Expected::Client(server.credentials.clients.clone());
-        SystemSession::begin(start, Role::Server, Some(expected))
+        let secret = server.secret.clone();
+        let baker = Baker { secret, peer };
+        SystemSession::begin(start, Role::Server(baker), Some(expected))
+    }
+
+    fn accept_again(&mut self, now: Instant, peer: u64, hello: &[u8]) -> Option<SystemSession> {
+        let secret = self.server.as_ref()?.secret.clone();
+        let baker = Baker { secret, peer };
+        let Taste::Returns(_) = baker.taste(hello) else {
+            return None;
+        };
+        let first = record::without_cookie(hello)?;
+        let mut session = self.accept_from(now, peer).ok()?;
+        session.handle_datagram(now, &first).ok()?;
+        // The peer has had the HelloVerifyRequest.
+        session.drain(&mut |_| {});
+        Some(session)
     }
 }
 

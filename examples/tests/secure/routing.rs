@@ -157,6 +157,65 @@ fn forged_records_do_not_end_a_handshake() {
     assert!(connected);
 }
 
+/// A ClientHello of somebody else.
+fn forged(hello: &[u8], number: u32) -> Vec<u8> {
+    let mut hello = hello.to_vec();
+    // In the random, behind the headers of record and message, and the version.
+    for at in [27, 55] {
+        hello[at..at + 4].copy_from_slice(&number.to_be_bytes());
+    }
+    hello
+}
+
+#[test]
+fn a_flood_at_the_bound_within_a_round_trip_leaves_some_in() {
+    let mut through = 0;
+    for seed in 0..40 {
+        let mut bounds = Bounds::default();
+        bounds.unproved = 64;
+        bounds.seed = seed;
+        let mut sessions = sessions(bounds);
+        let mut client = client();
+        let hello = records_of(&mut client).remove(0);
+        sessions
+            .handle_datagram(NOW, &ADDRESS, &hello, &mut |_| {})
+            .unwrap();
+        let (_, request) = sessions.poll_transmit().unwrap();
+        for number in 0..96 {
+            let hello = forged(&hello, number);
+            sessions
+                .handle_datagram(NOW, &(100 + number), &hello, &mut |_| {})
+                .unwrap();
+            while sessions.poll_transmit().is_some() {}
+        }
+        assert_eq!(sessions.usage().unproved, 64);
+        client.handle_datagram(NOW, &request).unwrap();
+        turn(&mut sessions, ADDRESS, &mut client);
+        through += sessions.usage().proved;
+    }
+    // 60 % are expected; if the oldest had to go, none would get through.
+    assert!((12..36).contains(&through), "{through}");
+}
+
+#[test]
+fn an_address_has_few_handshakes_that_are_unproved() {
+    let mut sessions = sessions(Bounds::default());
+    let mut other = client();
+    turn(&mut sessions, 1, &mut other);
+    let hello = records_of(&mut client()).remove(0);
+    for number in 0..5_000 {
+        let hello = forged(&hello, number);
+        sessions
+            .handle_datagram(NOW, &ADDRESS, &hello, &mut |_| {})
+            .unwrap();
+        assert!(sessions.usage().unproved <= 1 + 8);
+        while sessions.poll_transmit().is_some() {}
+    }
+    // Nobody else has had to go.
+    turn(&mut sessions, 1, &mut other);
+    assert_eq!(sessions.usage().proved, 1);
+}
+
 /// A part of a handshake message that never becomes whole.
 fn fragment(number: u8) -> Vec<u8> {
     let message = [16, 0, 2, 0, 0, 9, 0, 0, number, 0, 0, 1, 7];

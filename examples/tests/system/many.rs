@@ -2,7 +2,7 @@
 
 use lwm2m_examples::secure::credentials::ProvenIdentity;
 use lwm2m_examples::secure::session::{DtlsStack, SessionError};
-use lwm2m_examples::secure::sessions::{Bounds, Event, Sessions};
+use lwm2m_examples::secure::sessions::{Bounds, Event, Sessions, Useless};
 use lwm2m_examples::secure::system::{System, SystemSession};
 
 use super::support::{End, HOST, IDENTITY, NOW, World, psk};
@@ -23,8 +23,12 @@ enum Told {
 
 impl Server {
     fn new(world: &World) -> Self {
+        Self::with_bounds(world, Bounds::default())
+    }
+
+    fn with_bounds(world: &World, bounds: Bounds) -> Self {
         Self {
-            sessions: Sessions::new(world.server_stack(), Bounds::default()),
+            sessions: Sessions::new(world.server_stack(), bounds),
             told: Vec::new(),
         }
     }
@@ -109,6 +113,69 @@ fn a_client_resumes_from_another_address() {
         let connected = |told: &Told| matches!(told, Told::Connected(_, of) if *of == resumed);
         assert!(told.iter().any(connected), "{told:?}");
     }
+}
+
+/// The ClientHello with another random, as from somebody else.
+fn forged(hello: &[u8], number: u32) -> Vec<u8> {
+    let mut hello = hello.to_vec();
+    // The random, behind two headers and the version.
+    hello[27..31].copy_from_slice(&number.to_be_bytes());
+    hello[55..59].copy_from_slice(&number.to_be_bytes());
+    hello
+}
+
+#[test]
+fn a_cookie_counts_without_its_handshake() {
+    let world = World::new();
+    for credentials in [psk(), world.certificate(HOST)] {
+        let mut bounds = Bounds::default();
+        bounds.unproved = 4;
+        let mut server = Server::with_bounds(&world, bounds);
+        let mut client = End::new(world.client_stack().connect(NOW, &credentials).unwrap());
+        let hello = client.out.pop_front().unwrap();
+        server.take(7, &hello);
+        let (_, request) = server.sessions.poll_transmit().unwrap();
+        // Far more than there is room for.
+        for number in 0..200 {
+            server.take(100 + number, &forged(&hello, number));
+            while server.sessions.poll_transmit().is_some() {}
+        }
+        client.take(NOW, &request);
+        let returned = client.out.front().unwrap().clone();
+        // From elsewhere, or changed, the cookie is of no use.
+        for (address, at) in [(8, None), (7, Some(70)), (7, Some(30))] {
+            let mut returned = returned.clone();
+            if let Some(byte) = at.and_then(|at: usize| returned.get_mut(at)) {
+                *byte ^= 1;
+            }
+            let taken = server
+                .sessions
+                .handle_datagram(NOW, &address, &returned, &mut |_| {});
+            assert_eq!(taken, Err(Useless::NoHandshake));
+        }
+        server.settle(7, &mut client);
+        assert!(client.connected.is_some());
+        let sealed = client.seal(b"here");
+        server.take(7, &sealed);
+        assert!(server.told().contains(&Told::Payload(b"here".to_vec())));
+    }
+}
+
+#[test]
+fn a_wrong_cookie_ends_no_handshake() {
+    let world = World::new();
+    let mut server = Server::new(&world);
+    let mut client = End::new(world.client_stack().connect(NOW, &psk()).unwrap());
+    let hello = client.out.pop_front().unwrap();
+    server.take(7, &hello);
+    let (_, request) = server.sessions.poll_transmit().unwrap();
+    client.take(NOW, &request);
+    let mut wrong = client.out.front().unwrap().clone();
+    wrong[70] ^= 1;
+    server.take(7, &wrong);
+    assert_eq!(server.sessions.poll_transmit(), None);
+    server.settle(7, &mut client);
+    assert_eq!(server.told(), [Told::Connected(identity(), false)]);
 }
 
 #[test]

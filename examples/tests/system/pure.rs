@@ -3,6 +3,7 @@
 use lwm2m_examples::secure::credentials::{ClientCredentials, ProvenIdentity, ServerCredentials};
 use lwm2m_examples::secure::pure::{Pure, PureOptions};
 use lwm2m_examples::secure::session::{DtlsSession, DtlsStack, Refusal, SessionError};
+use lwm2m_examples::secure::sessions::{Bounds, Sessions};
 
 use super::support::{End, HOST, NOW, Pair, Paper, World, psk};
 
@@ -180,4 +181,30 @@ fn each_library_tells_the_same_names_of_a_client() {
     let expected = Some((ProvenIdentity::Certificate(names.to_vec()), false));
     assert_eq!(with_pure.server.connected, expected);
     assert_eq!(with_system.server.connected, expected);
+}
+
+#[test]
+fn a_cookie_whose_secret_is_gone_is_answered_with_another_one() {
+    let world = World::new();
+    let mut bounds = Bounds::default();
+    bounds.unproved = 1;
+    let mut sessions = Sessions::new(pure_server(&world), bounds);
+    let mut client = End::new(world.client_stack().connect(NOW, &psk()).unwrap());
+    let other = End::new(world.client_stack().connect(NOW, &psk()).unwrap());
+    let mut take = |from: u32, datagram: &[u8]| {
+        let taken = sessions.handle_datagram(NOW, &from, datagram, &mut |_| {});
+        taken.unwrap();
+        let all = core::iter::from_fn(|| sessions.poll_transmit());
+        all.map(|(_, datagram)| datagram).collect::<Vec<_>>()
+    };
+    let request = take(1, &client.out.pop_front().unwrap());
+    take(2, other.out.front().unwrap());
+    client.take(NOW, &request[0]);
+    while let Some(datagram) = client.out.pop_front() {
+        for answer in take(1, &datagram) {
+            client.take(NOW, &answer);
+        }
+    }
+    assert_eq!(client.error, None);
+    assert!(client.connected.is_some());
 }

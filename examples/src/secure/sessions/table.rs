@@ -13,10 +13,19 @@ use crate::secure::{credentials::ProvenIdentity, session::DtlsSession};
 #[non_exhaustive]
 pub struct Bounds {
     /// Handshakes of peers that haven't returned a cookie; 1,024 by default. When there are as many, a
-    /// new one displaces the oldest.
+    /// new one displaces any of them, by chance.
     ///
-    /// Forged ClientHellos shut clients out if this many arrive within one round trip.
+    /// Of what a client needs from one round trip of T seconds, forged ClientHellos at a rate of r each
+    /// second leave (1 − 1/`unproved`)^(r·T): 37 % of the handshakes if r·T is `unproved`, 14 % if it is
+    /// twice as much. A client tries again. It loses nothing if the library can
+    /// [go on](crate::secure::session::DtlsStack::accept_again) without the handshake.
     pub unproved: usize,
+    /// Of them, those of one address; 8 by default, and at least 1. When there are as many, a new one
+    /// displaces any of them.
+    pub unproved_per_address: usize,
+    /// What the displacement by chance begins with; 0 by default. With a random one nobody can foresee
+    /// whom it hits.
+    pub seed: u64,
     /// How long such a handshake is kept; 10 s by default. It is as long as a client may take to return
     /// the cookie, which over SMS is more.
     pub unproved_for: Duration,
@@ -44,6 +53,8 @@ impl Default for Bounds {
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);
         Self {
             unproved: 1024,
+            unproved_per_address: 8,
+            seed: 0,
             unproved_for: Duration::from_secs(10),
             proved: 1024,
             handshake_for: Duration::from_secs(60),
@@ -90,6 +101,8 @@ pub(super) struct Entry<K, S> {
     used: Instant,
     /// Its place among the established sessions.
     turn: u64,
+    /// Its place among the unproved ones.
+    place: usize,
     timer: Option<Instant>,
 }
 
@@ -103,8 +116,8 @@ pub(super) struct Table<K, S> {
     /// All sessions by the ClientHello that began them, so that its copies begin no other.
     hellos: HashMap<(K, Hello), u64>,
     peers: HashMap<K, AtAddress>,
+    unproved: Vec<u64>,
     /// The oldest comes first: numbers ascend.
-    unproved: BTreeSet<u64>,
     proved: BTreeSet<u64>,
     /// By turn: the one that is idle for longest comes first.
     established: BTreeSet<(u64, u64)>,
@@ -112,27 +125,50 @@ pub(super) struct Table<K, S> {
     identities: HashMap<ProvenIdentity, Vec<u64>>,
     timers: TimerQueue<u64>,
     next: u64,
+    chance: Chance,
 }
 
 /// The sessions of an address.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 struct AtAddress {
     established: Option<u64>,
     proved: Option<u64>,
     /// The one whose ClientHello has arrived last.
     greeted: Option<u64>,
-    /// All, with the unproved ones.
+    unproved: Vec<u64>,
+    /// All of them.
     sessions: usize,
+}
+
+/// Numbers that look random (SplitMix64).
+#[derive(Clone, Copy, Debug)]
+struct Chance(u64);
+
+impl Chance {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// Any of them.
+    fn pick(&mut self, all: &[u64]) -> Option<u64> {
+        let count = u64::try_from(all.len()).ok()?;
+        let index = self.next().checked_rem(count)?;
+        all.get(usize::try_from(index).ok()?).copied()
+    }
 }
 
 impl<K: Clone + Eq + Hash, S> Table<K, S> {
     pub(super) fn new(bounds: Bounds) -> Self {
         Self {
+            chance: Chance(bounds.seed),
             bounds,
             entries: HashMap::new(),
             hellos: HashMap::new(),
             peers: HashMap::new(),
-            unproved: BTreeSet::new(),
+            unproved: Vec::new(),
             proved: BTreeSet::new(),
             established: BTreeSet::new(),
             identities: HashMap::new(),
@@ -161,8 +197,8 @@ impl<K: Clone + Eq + Hash, S> Table<K, S> {
 
     /// The established session of an address, and its proved handshake.
     pub(super) fn at(&self, address: &K) -> (Option<u64>, Option<u64>) {
-        let at = self.peers.get(address).copied().unwrap_or_default();
-        (at.established, at.proved)
+        let at = self.peers.get(address);
+        at.map_or((None, None), |at| (at.established, at.proved))
     }
 
     /// The session whose ClientHello has arrived last from an address, which its other parts belong to.
@@ -192,12 +228,15 @@ impl<K: Clone + Eq + Hash, S> Table<K, S> {
         }
     }
 
-    /// Adds a handshake that is unproved. The oldest of them has to go if there are too many.
+    /// Adds a handshake that is unproved. Another one has to go if there are too many.
     pub(super) fn add(&mut self, now: Instant, address: K, random: &[u8; 32], session: S) -> u64 {
-        if self.unproved.len() >= self.bounds.unproved
-            && let Some(oldest) = self.unproved.first().copied()
+        let crowded = self.crowded(&address);
+        if let Some(displaced) = crowded {
+            self.remove(displaced);
+        } else if self.unproved.len() >= self.bounds.unproved
+            && let Some(displaced) = self.chance.pick(&self.unproved)
         {
-            self.remove(oldest);
+            self.remove(displaced);
         }
         let number = self.next;
         self.next = self.next.saturating_add(1);
@@ -205,7 +244,9 @@ impl<K: Clone + Eq + Hash, S> Table<K, S> {
         self.hellos.insert((address.clone(), hello), number);
         let at = self.peers.entry(address.clone()).or_default();
         at.sessions = at.sessions.saturating_add(1);
-        self.unproved.insert(number);
+        at.unproved.push(number);
+        let place = self.unproved.len();
+        self.unproved.push(number);
         let entry = Entry {
             address,
             session: Box::new(session),
@@ -215,6 +256,7 @@ impl<K: Clone + Eq + Hash, S> Table<K, S> {
             began: now,
             used: now,
             turn: 0,
+            place,
             timer: None,
         };
         self.entries.insert(number, entry);
@@ -228,9 +270,11 @@ impl<K: Clone + Eq + Hash, S> Table<K, S> {
             return;
         };
         entry.stage = Stage::Proved;
+        let place = entry.place;
         let at = self.peers.entry(entry.address.clone()).or_default();
         let before = at.proved.replace(number);
-        self.unproved.remove(&number);
+        at.unproved.retain(|it| *it != number);
+        self.leave_unproved(place);
         self.proved.insert(number);
         let too_many = self.proved.len() > self.bounds.proved;
         let oldest = self.proved.first().copied().filter(|_| too_many);
@@ -245,10 +289,10 @@ impl<K: Clone + Eq + Hash, S> Table<K, S> {
         let Some(entry) = self.entries.get_mut(&number) else {
             return;
         };
-        entry.stage = Stage::Established;
+        let before = core::mem::replace(&mut entry.stage, Stage::Established);
         entry.used = now;
         entry.turn = turn;
-        self.unproved.remove(&number);
+        let place = entry.place;
         self.proved.remove(&number);
         self.established.insert((turn, number));
         if let Some(peer) = &entry.peer {
@@ -257,7 +301,12 @@ impl<K: Clone + Eq + Hash, S> Table<K, S> {
         }
         let at = self.peers.entry(entry.address.clone()).or_default();
         at.proved.take_if(|proved| *proved == number);
-        if let Some(old) = at.established.replace(number) {
+        at.unproved.retain(|it| *it != number);
+        let old = at.established.replace(number);
+        if before == Stage::Unproved {
+            self.leave_unproved(place);
+        }
+        if let Some(old) = old {
             self.remove(old);
         }
     }
@@ -294,7 +343,9 @@ impl<K: Clone + Eq + Hash, S> Table<K, S> {
     pub(super) fn remove(&mut self, number: u64) -> Option<Entry<K, S>> {
         let mut entry = self.entries.remove(&number)?;
         self.timers.set(number, &mut entry.timer, None);
-        self.unproved.remove(&number);
+        if entry.stage == Stage::Unproved {
+            self.leave_unproved(entry.place);
+        }
         self.proved.remove(&number);
         self.established.remove(&(entry.turn, number));
         self.leave_identity(&entry, number);
@@ -304,12 +355,31 @@ impl<K: Clone + Eq + Hash, S> Table<K, S> {
             at.established.take_if(|it| *it == number);
             at.proved.take_if(|it| *it == number);
             at.greeted.take_if(|it| *it == number);
+            at.unproved.retain(|it| *it != number);
             at.sessions = at.sessions.saturating_sub(1);
             if at.sessions == 0 {
                 self.peers.remove(&entry.address);
             }
         }
         Some(entry)
+    }
+
+    /// The unproved handshake that has to go for a new one of this address, if it has too many.
+    fn crowded(&mut self, address: &K) -> Option<u64> {
+        let at = self.peers.get(address)?;
+        let too_many = at.unproved.len() >= self.bounds.unproved_per_address.max(1);
+        too_many.then(|| self.chance.pick(&at.unproved)).flatten()
+    }
+
+    /// Takes a place among the unproved ones; the last one moves there.
+    fn leave_unproved(&mut self, place: usize) {
+        if place < self.unproved.len() {
+            self.unproved.swap_remove(place);
+        }
+        let moved = self.unproved.get(place);
+        if let Some(entry) = moved.and_then(|number| self.entries.get_mut(number)) {
+            entry.place = place;
+        }
     }
 
     fn leave_identity(&mut self, entry: &Entry<K, S>, number: u64) {

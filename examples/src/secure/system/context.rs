@@ -125,16 +125,15 @@ fn copy(from: &[u8], to: &mut [u8]) -> Option<usize> {
     Some(from.len())
 }
 
-/// A HelloVerifyRequest (RFC 6347 §4.2.1). Its cookie belongs to one session: the caller has one for
-/// each address.
+/// A HelloVerifyRequest (RFC 6347 §4.2.1). The session knows the cookie before OpenSSL asks.
 fn cookies(context: &mut SslContextBuilder) {
     context.set_options(SslOptions::COOKIE_EXCHANGE);
     context.set_cookie_generate_cb(|ssl, buffer| {
-        let cookie = Facts::of(ssl).map(|facts| facts.cookie);
+        let cookie = Facts::of(ssl).map(|facts| facts.cookie());
         Ok(cookie.and_then(|cookie| copy(&cookie, buffer)).unwrap_or(0))
     });
     context.set_cookie_verify_cb(|ssl, cookie| {
-        Facts::of(ssl).is_some_and(|facts| facts.cookie == cookie)
+        Facts::of(ssl).is_some_and(|facts| facts.cookie() == cookie)
     });
 }
 

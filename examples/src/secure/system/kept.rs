@@ -8,6 +8,7 @@ use openssl::error::ErrorStack;
 use openssl::ex_data::Index;
 use openssl::ssl::{Ssl, SslRef, SslSession};
 
+use super::cookie::Cookie;
 use crate::secure::credentials::{Account, ClientCredentials, KnownClients};
 use crate::secure::session::Refusal;
 
@@ -21,17 +22,17 @@ pub(super) struct Psk {
 /// What the callbacks of OpenSSL know of the handshake that they are called for, and leave there.
 pub(super) struct Facts {
     /// The cookie of this server's HelloVerifyRequest.
-    pub(super) cookie: [u8; 32],
+    cookie: Mutex<Cookie>,
     psk: Mutex<Option<Psk>>,
     refusal: Mutex<Option<Refusal>>,
 }
 
 impl Facts {
     pub(super) fn new(psk: Option<Psk>) -> Result<Arc<Self>, ErrorStack> {
-        let mut cookie = [0; 32];
+        let mut cookie = Cookie::default();
         openssl::rand::rand_bytes(&mut cookie)?;
         Ok(Arc::new(Self {
-            cookie,
+            cookie: Mutex::new(cookie),
             psk: Mutex::new(psk),
             refusal: Mutex::new(None),
         }))
@@ -46,6 +47,14 @@ impl Facts {
     /// Those of the handshake that a callback is called for.
     pub(super) fn of(ssl: &SslRef) -> Option<Arc<Self>> {
         ssl.ex_data(index().ok()?).cloned()
+    }
+
+    pub(super) fn cookie(&self) -> Cookie {
+        *lock(&self.cookie)
+    }
+
+    pub(super) fn use_cookie(&self, cookie: Cookie) {
+        *lock(&self.cookie) = cookie;
     }
 
     pub(super) fn psk(&self) -> Option<Psk> {

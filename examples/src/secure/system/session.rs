@@ -10,6 +10,7 @@ use openssl::ssl::{Error, ErrorCode, ShutdownState, Ssl, SslStream, SslVerifyMod
 use openssl::x509::X509VerifyResult;
 
 use super::certificate::{Expected, names};
+use super::cookie::{Baker, Taste};
 use super::kept::{Facts, OfAccount, OfAccounts};
 use super::wire::{Sieve, Sifted, Wire};
 use super::{POLL, library, words};
@@ -33,7 +34,7 @@ pub(super) enum Role {
         account: Arc<OfAccount>,
         kept: OfAccounts,
     },
-    Server,
+    Server(Baker),
 }
 
 enum Phase {
@@ -119,7 +120,7 @@ impl SystemSession {
         }
         match role {
             Role::Client { .. } => ssl.set_connect_state(),
-            Role::Server => ssl.set_accept_state(),
+            Role::Server(_) => ssl.set_accept_state(),
         }
         let mut session = Self {
             tls: SslStream::new(ssl, Wire::default()).map_err(library)?,
@@ -271,6 +272,13 @@ impl SystemSession {
 
 impl DtlsSession for SystemSession {
     fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) -> Result<(), SessionError> {
+        if let (Role::Server(baker), Phase::Handshake(_)) = (&self.role, &self.phase) {
+            match baker.taste(datagram) {
+                Taste::Asks(cookie) | Taste::Returns(cookie) => self.facts.use_cookie(cookie),
+                Taste::Wrong => return Ok(()),
+                Taste::None => {}
+            }
+        }
         let Sifted { records, alert } = self.sieve.sift(datagram);
         if !records.is_empty() && !matches!(self.phase, Phase::Over) {
             self.room = room_for(self.room, records.len());
@@ -391,6 +399,8 @@ fn verify(ssl: &mut Ssl, facts: &Arc<Facts>, expected: &Arc<Expected>) {
 fn failure(error: &Error) -> SessionError {
     /// `SSL_AD_REASON_OFFSET`: the reason of an alert of the peer is this and its number.
     const ALERTS: i32 = 1_000;
+    /// `SSL_R_NO_SHARED_CIPHER`: the cookie is checked before.
+    const NO_SHARED_CIPHER: i32 = 193;
     /// `SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE`.
     const NO_CERTIFICATE: i32 = 199;
     let Some(errors) = error.ssl_error() else {
@@ -405,6 +415,9 @@ fn failure(error: &Error) -> SessionError {
         .and_then(|code| u8::try_from(code).ok())
     {
         return SessionError::Alert(alert);
+    }
+    if code == NO_SHARED_CIPHER {
+        return SessionError::Incompatible(words(errors));
     }
     if code == NO_CERTIFICATE {
         return SessionError::Refused(Refusal::NoCertificate);
