@@ -113,7 +113,7 @@ fn a_payload_of_any_length_is_read_after_a_datagram_of_any_length() {
     for length in [1, 16_384, 2, 16_383] {
         let payload = vec![7; length];
         let sealed = pair.client.seal(&payload);
-        pair.server.take(NOW, &record(23, 1, 250, &[3; 65_000]));
+        pair.server.take(NOW, &record(23, 1, 250, &vec![3; 65_000]));
         pair.server.take(NOW, &sealed);
         assert_eq!(pair.server.payloads.pop(), Some(payload));
     }
