@@ -122,11 +122,15 @@ fn a_forged_record_is_dropped() {
         forged[index] ^= 0x55;
         world.forge(&forged);
     }
+    // Each with a number of its own, so that none is taken for a copy of another.
+    let mut sequence = 100;
     for content_type in [CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION_DATA, 25] {
         for epoch in [0, 1, 2] {
             for fragment in [&[][..], &[1], &[2, 40], &[2, 0], &[0; 40]] {
-                world.forge(&record(content_type, epoch, 99, fragment));
-                world.forge_to_client(&record(content_type, epoch, 99, fragment));
+                sequence += 1;
+                let forged = record(content_type, epoch, sequence, fragment);
+                world.forge(&forged);
+                world.forge_to_client(&forged);
             }
         }
     }

@@ -36,7 +36,8 @@ fn seeds(count: u64) -> core::ops::Range<u64> {
     0..count * factor.unwrap_or(1)
 }
 
-fn manage(seed: u64, account: typed::Security) {
+/// Returns whether a notification has come: on a bad network no Observe may get through.
+fn manage(seed: u64, account: typed::Security) -> bool {
     let mut world = World::new(seed, bad_link(seed), account).registered();
     assert!(matches!(world.peer(), SecurePeer::Session { .. }));
     let mut observing = false;
@@ -67,20 +68,26 @@ fn manage(seed: u64, account: typed::Security) {
     for sent in world.network.records() {
         assert!(record::first(&sent.payload).is_some(), "{sent:?}");
     }
+    observing && !world.notified().is_empty()
+}
+
+/// Manages a device on as many networks, nearly all of which let notifications through.
+fn manage_on_bad_networks(account: &typed::Security) {
+    let seeds = seeds(200);
+    let all = seeds.clone().count();
+    let observed = seeds.filter(|seed| manage(*seed, account.clone())).count();
+    println!("observed on {observed} of {all} networks");
+    assert!(observed * 100 >= all * 95, "{observed} of {all}");
 }
 
 #[test]
 fn a_device_with_a_key_is_managed_on_bad_networks() {
-    for seed in seeds(200) {
-        manage(seed, known_psk());
-    }
+    manage_on_bad_networks(&known_psk());
 }
 
 #[test]
 fn a_device_with_a_certificate_is_managed_on_bad_networks() {
-    for seed in seeds(200) {
-        manage(seed, known_certificate());
-    }
+    manage_on_bad_networks(&known_certificate());
 }
 
 /// Both ends with these options.
