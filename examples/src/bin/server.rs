@@ -78,6 +78,16 @@ fn main() -> ExitCode {
     exit::conclude(run(&Arguments::parse()))
 }
 
+/// Which handshakes are displaced in a flood must not be predictable.
+fn bounds() -> io::Result<Bounds> {
+    let fresh = seed::fresh()?;
+    let mut bounds = Bounds::default();
+    bounds.seed = fresh
+        .first_chunk()
+        .map_or(0, |first| u64::from_le_bytes(*first));
+    Ok(bounds)
+}
+
 /// Opens the socket for DTLS.
 fn listen_secured(
     arguments: &Arguments,
@@ -120,7 +130,7 @@ fn run(arguments: &Arguments) -> io::Result<ExitCode> {
     };
     let library = library.map_err(io::Error::other)?;
     let server = Server::with_hosts(config, SecurePeer::host);
-    let server = SecureServer::new(server, library, Bounds::default());
+    let server = SecureServer::new(server, library, bounds()?);
     let plain = Names::by(Transport::Udp, |peer| match peer {
         Transport::Udp(address) => Some(*address),
         Transport::Dtls(_) => None,
