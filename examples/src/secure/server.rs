@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 
 use lwm2m_core::Instant;
 use lwm2m_statemachine::{
-    Channel, Datagram, Machine, Peer, Server, ServerEvent, Transmit, coap::DatagramError,
-    server::Host,
+    Channel, Datagram, Machine, Peer, Server, ServerEvent, Transmit,
+    coap::DatagramError,
+    server::{Host, RegistrationId},
 };
 use thiserror::Error;
 
@@ -26,7 +27,8 @@ const NEWS: usize = 1024;
 /// [`server`](Self::server) inside, whose peers are [`SecurePeer`]s.
 ///
 /// When a client [changes](ServerEvent::PeerLeft) from one session to another, the older one is closed: what
-/// the network holds back of it doesn't lead the client back there.
+/// the network holds back of it doesn't lead the client back there. As long as other clients are reached in
+/// it, it stays open; a client that was led back to it can't be reached until its next Update or notification.
 pub struct SecureServer<A, D: DtlsStack> {
     /// The machine inside, for the calls of the application. Feed and drain it only through this one.
     pub server: Server<SecurePeer<A>>,
@@ -181,20 +183,35 @@ impl<A: Clone + Eq + Hash, D: DtlsStack> SecureServer<A, D> {
         while let Some(event) = self.server.poll_event() {
             let older = self.older_session(&event);
             self.events.push_back(event);
-            if let Some(number) = older {
-                let (sessions, mut inside) = self.parts();
-                sessions.close(now, number, &mut |event| inside.take(now, &event));
+            match older {
+                Some(Older::Unused(number)) => {
+                    let (sessions, mut inside) = self.parts();
+                    sessions.close(now, number, &mut |event| inside.take(now, &event));
+                }
+                Some(Older::LedBackTo(registration)) => self.server.client_gone(now, registration),
+                Some(Older::Left) | None => {}
             }
         }
     }
 
     /// The older one of the sessions between which a client has changed, if that is what this event says.
-    fn older_session(&self, event: &ServerEvent<SecurePeer<A>>) -> Option<u64> {
+    fn older_session(&self, event: &ServerEvent<SecurePeer<A>>) -> Option<Older> {
         let ServerEvent::PeerLeft { registration, peer } = event else {
             return None;
         };
         let reached = self.server.registration(*registration)?.peer();
-        Some(peer.number()?.min(reached.number()?))
+        let (left, now) = (peer.number()?, reached.number()?);
+        let (older, is_led_back) = if now < left {
+            (reached, true)
+        } else {
+            (peer, false)
+        };
+        let is_used = self.server.is_reached_by_others(older, *registration);
+        Some(match (is_used, is_led_back) {
+            (false, _) => Older::Unused(left.min(now)),
+            (true, true) => Older::LedBackTo(*registration),
+            (true, false) => Older::Left,
+        })
     }
 
     /// Seals the next datagrams of the server, until one can leave.
@@ -222,6 +239,16 @@ impl<A: Clone + Eq + Hash, D: DtlsStack> SecureServer<A, D> {
         drop(sent);
         self.buffer = payload;
     }
+}
+
+/// The older one of the sessions between which a client has changed.
+enum Older {
+    /// No other client is reached in this one.
+    Unused(u64),
+    /// Others are reached in it, and the client has left it.
+    Left,
+    /// Others are reached in it, and the client of this registration was led back to it.
+    LedBackTo(RegistrationId),
 }
 
 /// What the events of sessions go to.

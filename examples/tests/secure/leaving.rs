@@ -27,7 +27,9 @@ fn server() -> Secured {
     bounds.per_identity = 8;
     let mut secured = SecureServer::new(server, server_stack(), bounds);
     let identities = secured.server.identities_mut();
-    identities.allow(&Identity::Psk(b"device"), "second");
+    for name in ["second", "third"] {
+        identities.allow(&Identity::Psk(b"device"), name);
+    }
     secured
 }
 
@@ -150,14 +152,65 @@ fn update(location: &str) -> MessageBuf {
     message
 }
 
+fn deregister(location: &str) -> MessageBuf {
+    let mut message = MessageBuf::request(Method::Delete);
+    message.uri_path("rd").unwrap().uri_path(location).unwrap();
+    message
+}
+
+/// An observation of the first client.
+struct Observed {
+    token: Token,
+}
+
+impl Observed {
+    /// The device accepts an observation of "device".
+    fn by(server: &mut Secured, device: &mut Device) -> Self {
+        let registration = server.server.find("device").unwrap();
+        let level = Path::of(&[3, 0, 9]).unwrap();
+        let observed = server.server.observe(NOW, registration, level, None);
+        observed.unwrap();
+        device.turn(server);
+        let request = device.received.pop().expect("a request");
+        let request = MessageRef::parse(&request).unwrap();
+        let token = request.token();
+        let observed = Self { token };
+        let answer = observed.notification(1, MessageType::Acknowledgement, request.message_id());
+        device.session.send(NOW, &answer).unwrap();
+        device.turn(server);
+        observed
+    }
+
+    fn notification(&self, observe: u32, kind: MessageType, message_id: u16) -> Vec<u8> {
+        let mut message = MessageBuf::response(Code::CONTENT);
+        message.observe(observe).unwrap();
+        message.content_format(ContentFormat::TEXT).unwrap();
+        message.payload(b"85");
+        let message = message.finish(kind, message_id, self.token);
+        message.as_ref().to_vec()
+    }
+
+    /// The next notification comes from there.
+    fn notify(&self, server: &mut Secured, device: &mut Device) {
+        let notification = self.notification(2, MessageType::NonConfirmable, 100);
+        device.session.send(NOW, &notification).unwrap();
+        device.turn(server);
+    }
+}
+
+fn is_reachable(server: &Secured, name: &str) -> bool {
+    let inside = &server.server;
+    let registration = inside.registration(inside.find(name).expect("a registration"));
+    registration.expect("a registration").is_reachable()
+}
+
 /// Where a client is reached.
 #[track_caller]
 fn reached(server: &Secured, name: &str) -> u32 {
+    assert!(is_reachable(server, name));
     let inside = &server.server;
-    let registration = inside.registration(inside.find(name).expect("a registration"));
-    let registration = registration.expect("a registration");
-    assert!(registration.is_reachable());
-    *registration.peer().address()
+    let registration = inside.registration(inside.find(name).unwrap());
+    *registration.unwrap().peer().address()
 }
 
 /// The addresses of the sessions that were closed since the last call.
@@ -251,24 +304,7 @@ fn a_client_that_was_led_back_is_found_by_its_next_notification() {
     let mut server = server();
     let mut first = Device::connected(&mut server, 1);
     let location = first.register(&mut server, "device");
-    let registration = server.server.find("device").unwrap();
-    let level = Path::of(&[3, 0, 9]).unwrap();
-    let observed = server.server.observe(NOW, registration, level, None);
-    observed.unwrap();
-    first.turn(&mut server);
-    let request = first.received.pop().expect("a request");
-    let request = MessageRef::parse(&request).unwrap();
-    let (message_id, token) = (request.message_id(), request.token());
-    let notify = |observe, kind, message_id| {
-        let mut message = MessageBuf::response(Code::CONTENT);
-        message.observe(observe).unwrap();
-        message.content_format(ContentFormat::TEXT).unwrap();
-        message.payload(b"85");
-        message.finish(kind, message_id, token).as_ref().to_vec()
-    };
-    let answer = notify(1, MessageType::Acknowledgement, message_id);
-    first.session.send(NOW, &answer).unwrap();
-    first.turn(&mut server);
+    let observed = Observed::by(&mut server, &mut first);
 
     let mut second = Device::connected(&mut server, 2);
     let late = second.held_back(update(&location));
@@ -277,17 +313,48 @@ fn a_client_that_was_led_back_is_found_by_its_next_notification() {
     assert_eq!(closed(&mut server), [1]);
     deliver(&mut server, 2, &late).unwrap();
     assert_eq!(closed(&mut server), [2]);
-    let told = server.server.registration(registration);
-    assert!(told.is_some_and(|registration| !registration.is_reachable()));
+    assert!(!is_reachable(&server, "device"));
 
-    let notification = notify(2, MessageType::NonConfirmable, 100);
-    third.session.send(NOW, &notification).unwrap();
-    third.turn(&mut server);
+    observed.notify(&mut server, &mut third);
     assert_eq!(reached(&server, "device"), 3);
 }
 
+/// As in a gateway: neither session can be closed if others are reached in both.
 #[test]
-fn the_newer_session_stays_open() {
+fn a_client_that_was_led_back_closes_no_session_in_which_another_is_reached() {
+    for third_comes in [false, true] {
+        let mut server = server();
+        let mut old = Device::connected(&mut server, 1);
+        let first = old.register(&mut server, "device");
+        let second = old.register(&mut server, "second");
+        let observed = Observed::by(&mut server, &mut old);
+        let late = old.held_back(update(&first));
+        let mut new = Device::connected(&mut server, 2);
+        new.update(&mut server, &first);
+        if third_comes {
+            new.register(&mut server, "third");
+        }
+        deliver(&mut server, 1, &late).unwrap();
+        assert_eq!(closed(&mut server), [0_u32; 0]);
+        assert_eq!(reached(&server, "second"), 1);
+        // Nothing is sent to where it was led back to.
+        assert!(!is_reachable(&server, "device"));
+
+        observed.notify(&mut server, &mut new);
+        assert_eq!(reached(&server, "device"), 2);
+        if third_comes {
+            assert_eq!(reached(&server, "third"), 2);
+        }
+        old.turn(&mut server);
+        old.received.clear();
+        old.update(&mut server, &second);
+        new.update(&mut server, &second);
+        assert_eq!(closed(&mut server), [1]);
+    }
+}
+
+#[test]
+fn a_client_that_was_led_back_is_found_by_its_next_update() {
     let mut server = server();
     let mut old = Device::connected(&mut server, 1);
     let first = old.register(&mut server, "device");
@@ -295,7 +362,25 @@ fn the_newer_session_stays_open() {
     let late = old.held_back(update(&first));
     let mut new = Device::connected(&mut server, 2);
     new.update(&mut server, &first);
+    deliver(&mut server, 1, &late).unwrap();
+    assert!(!is_reachable(&server, "device"));
+    new.update(&mut server, &first);
     assert_eq!(closed(&mut server), [0_u32; 0]);
+    assert_eq!(reached(&server, "device"), 2);
+}
+
+#[test]
+fn the_newer_session_stays_open() {
+    let mut server = server();
+    let mut old = Device::connected(&mut server, 1);
+    let first = old.register(&mut server, "device");
+    let second = old.register(&mut server, "second");
+    let late = old.held_back(update(&first));
+    let mut new = Device::connected(&mut server, 2);
+    new.update(&mut server, &first);
+    assert_eq!(closed(&mut server), [0_u32; 0]);
+    let answer = new.request(&mut server, deregister(&second));
+    assert_eq!(answer.0, Code::DELETED);
     deliver(&mut server, 1, &late).unwrap();
     assert_eq!(closed(&mut server), [1]);
     new.update(&mut server, &first);

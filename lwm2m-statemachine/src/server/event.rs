@@ -39,18 +39,24 @@ pub enum ServerEvent<P> {
         /// What has changed.
         changes: Changes,
     },
-    /// A client whose peer was [gone](crate::Server::peer_gone) sent a notification: it is reached at
-    /// the peer and over the channel that its registration now has. Its lifetime isn't extended.
+    /// A client that, or whose peer, was gone ([`Server::client_gone`](crate::Server::client_gone),
+    /// [`Server::peer_gone`](crate::Server::peer_gone)) sent a notification: it is reached at the peer and
+    /// over the channel that its registration now has. Its lifetime isn't extended.
     Reachable {
         /// The registration.
         registration: RegistrationId,
     },
     /// A client with a proven identity has left this peer: by its Update or Register, whose event comes
-    /// before, it is reached at another one, on the same channel. No other registration is reached here.
+    /// before, it is reached at another one, on the same channel.
     ///
-    /// If both are secure sessions, close the older one, and tell the server that it [is
-    /// gone](crate::Server::peer_gone). It is this one, as a rule: an Update or Register that comes late
-    /// from here would lead the registration back. If it is the other one, just that has happened.
+    /// If both are secure sessions, take the older one. It is this one, as a rule: an Update or Register
+    /// that comes late from here would lead the registration back. If it is the other one, just that has
+    /// happened.
+    ///
+    /// - If [no other client](crate::Server::is_reached_by_others) is reached there, close it, and tell
+    ///   the server that it [is gone](crate::Server::peer_gone).
+    /// - If others are, as those of a gateway, leave it open. If the registration was led back to it, tell
+    ///   the server that [this client](crate::Server::client_gone) isn't there.
     PeerLeft {
         /// The registration, which is reached at another peer.
         registration: RegistrationId,

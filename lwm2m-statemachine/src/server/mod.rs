@@ -68,8 +68,9 @@
 //! An Update or Register counts from whichever session it comes, and the last one wins. The network may
 //! hold one back and deliver it when the client has left that session: it leads the registration back to
 //! a peer where nobody answers. So close the older of the two sessions, and tell the server that it is
-//! gone, when [`ServerEvent::PeerLeft`] says that a client has changed from one to the other. If that is
-//! the one to which the registration was led back, the next notification heals it.
+//! gone, when [`ServerEvent::PeerLeft`] says that a client has changed from one to the other, and no other
+//! client is reached there. If that is the one to which the registration was led back, the next
+//! notification heals it.
 //!
 //! # What it is made of
 //!

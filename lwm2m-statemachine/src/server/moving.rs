@@ -20,6 +20,27 @@ use crate::{
     machine::Peer,
 };
 
+/// What the driver of secure sessions asks and tells, when a client [has left](ServerEvent::PeerLeft) one.
+impl<P: Peer> Server<P> {
+    /// Whether a client with a proven identity is reached at this peer, other than that of this
+    /// registration.
+    pub fn is_reached_by_others(&self, peer: &P, registration: RegistrationId) -> bool {
+        self.registrar.is_reached_by_others(peer, registration)
+    }
+
+    /// To be called when a client isn't where its registration says, while the peer there goes on: it
+    /// was led back to a session in which others are reached.
+    ///
+    /// It is for this client as if [its peer were gone](Self::peer_gone): its requests under way end with
+    /// [`Outcome::PeerGone`], and calls fail with [`CallError::PeerGone`](super::CallError::PeerGone)
+    /// until its next Update or notification. Nothing happens to a client without a proven identity.
+    pub fn client_gone(&mut self, now: Instant, registration: RegistrationId) {
+        if self.registrar.client_gone(registration) {
+            self.end_operations(now, registration, &Outcome::PeerGone);
+        }
+    }
+}
+
 impl<P: Peer> Server<P> {
     /// A client is reached at another peer from now on, or over another channel. What waits for an
     /// answer from the old peer ends: none will come from there. Over another channel one may: an
@@ -39,10 +60,8 @@ impl<P: Peer> Server<P> {
         was.left_for(now.peer(), now.channel())
     }
 
-    /// Tells the application that the client of this registration has left a peer, unless another one is
-    /// reached there.
+    /// Tells the application that the client of this registration has left a peer.
     pub(super) fn tell_left(&mut self, registration: RegistrationId, peer: Option<P>) {
-        let peer = peer.filter(|peer| !self.registrar.is_reached_at(peer));
         if let Some(peer) = peer {
             self.events
                 .push_back(ServerEvent::PeerLeft { registration, peer });

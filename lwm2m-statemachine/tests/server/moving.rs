@@ -723,9 +723,9 @@ fn clients_of_one_session_move_one_by_one() {
     assert!(!registration.is_reachable());
 }
 
-/// A session isn't left as long as another client is reached there.
+/// The driver closes a session when the last of its clients has left it.
 #[test]
-fn the_last_client_of_a_session_leaves_it() {
+fn a_session_that_a_client_has_left_may_have_others() {
     let mut world = World::with(|config| config.identity_check = |_, _| true);
     let register = |name| Request {
         queries: name,
@@ -736,8 +736,9 @@ fn the_last_client_of_a_session_leaves_it() {
         ["ep=a", "lt=60", "lwm2m=1.0"],
         ["ep=b", "lt=60", "lwm2m=1.0"],
     );
-    let (_, of_a) = world.register_as(&register(&a));
-    world.register_as(&register(&b));
+    let (id_of_a, of_a) = world.register_as(&register(&a));
+    let (id_of_b, _) = world.register_as(&register(&b));
+    assert!(world.server.is_reached_by_others(&1, id_of_a));
     let update = Request {
         from: 2,
         path: &["rd", &of_a],
@@ -747,7 +748,17 @@ fn the_last_client_of_a_session_leaves_it() {
         ..register(&[])
     };
     assert_eq!(world.request(&update).code(), Code::CHANGED);
-    assert!(matches!(world.event(), ServerEvent::Updated { .. }));
+    assert!(matches!(
+        &*world.events(),
+        [
+            ServerEvent::Updated { .. },
+            ServerEvent::PeerLeft { registration, peer: 1 },
+        ] if *registration == id_of_a
+    ));
+    let others = |world: &World, peer, id| world.server.is_reached_by_others(&peer, id);
+    assert!(others(&world, 1, id_of_a) && !others(&world, 1, id_of_b));
+    assert!(others(&world, 2, id_of_b) && !others(&world, 2, id_of_a));
+    assert!(!others(&world, 3, id_of_a));
     let again = Request {
         from: 2,
         ..register(&b)
@@ -761,4 +772,49 @@ fn the_last_client_of_a_session_leaves_it() {
             ServerEvent::PeerLeft { registration: of, peer: 1 },
         ] if of == registration
     ));
+    assert!(!others(&world, 1, id_of_a));
+    // Who is gone isn't reached.
+    let now = world.now;
+    world.server.client_gone(now, id_of_a);
+    let id_of_b = world.server.find("b").unwrap();
+    assert!(others(&world, 2, id_of_a) && !others(&world, 2, id_of_b));
+}
+
+/// It was led back to a session in which others are reached.
+#[test]
+fn a_client_can_be_gone_while_its_peer_goes_on() {
+    let mut client = Client::new();
+    let operation = client.read().unwrap();
+    client.world.sent();
+    let (now, id) = (client.world.now, client.registration);
+    for _ in 0..2 {
+        client.world.server.client_gone(now, id);
+    }
+    all_gone(&client.world.events(), &[operation]);
+    assert_eq!(client.read(), Err(CallError::PeerGone));
+    assert!(client.world.sent().is_empty());
+    // Its observation is still there, and its next notification says where it is.
+    let (met, events) = client.notify(2, DEVICE);
+    assert!(met == Met::Taken && matches!(&*events, [ServerEvent::Reachable { .. }]));
+    assert_eq!(client.peer(), 2);
+    client.read().unwrap();
+    assert_eq!(client.world.sent_one().to, 2);
+    // So does its next Update, which leaves nothing.
+    client.world.server.client_gone(now, id);
+    assert_eq!(client.world.events().len(), 1);
+    assert!(client.moves(3).is_empty());
+    client.read().unwrap();
+    client.world.sent();
+    client.leave();
+}
+
+/// Without a proven identity, a client is its peer.
+#[test]
+fn a_client_without_a_proven_identity_is_not_gone() {
+    let mut world = World::new();
+    let (id, _) = world.register_as(&Request::default());
+    let now = world.now;
+    world.server.client_gone(now, id);
+    assert!(world.server.registration(id).unwrap().is_reachable());
+    assert!(!world.server.is_reached_by_others(&1, id));
 }

@@ -51,6 +51,9 @@ enum Step {
     Gone {
         peer: Peer,
     },
+    ClientGone {
+        registration: usize,
+    },
     Pass {
         milliseconds: u64,
     },
@@ -69,8 +72,9 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (index.clone(), 0..6_u8).prop_map(|(registration, call)| Step::Call { registration, call }),
         2 => (index.clone(), any::<bool>()).prop_map(|(observation, passive)| Step::Cancel { observation, passive }),
         6 => (index.clone(), 0..8_u8).prop_map(|(request, how)| Step::Answer { request, how }),
-        4 => (index, 0..20_u32, 0..8_u8).prop_map(|(request, sequence, how)| Step::Notify { request, sequence, how }),
+        4 => (index.clone(), 0..20_u32, 0..8_u8).prop_map(|(request, sequence, how)| Step::Notify { request, sequence, how }),
         1 => (0..4_u16).prop_map(|peer| Step::Gone { peer }),
+        1 => index.prop_map(|registration| Step::ClientGone { registration }),
         2 => (0..70_000_u64).prop_map(|milliseconds| Step::Pass { milliseconds }),
     ]
 }
@@ -204,6 +208,12 @@ impl Model {
             Step::Gone { peer } => {
                 let now = self.world.now;
                 self.world.server.peer_gone(now, &peer);
+            }
+            Step::ClientGone { registration } => {
+                if let Some(at) = pick(self.registrations.len(), registration) {
+                    let (now, id) = (self.world.now, self.registrations[at]);
+                    self.world.server.client_gone(now, id);
+                }
             }
             Step::Pass { milliseconds } => self.pass(Duration::from_millis(milliseconds)),
         }

@@ -458,9 +458,20 @@ impl<P: Peer> Registrar<P> {
         self.registrations.peer_gone(peer);
     }
 
-    /// Whether a client with a proven identity is reached at this peer.
-    pub(super) fn is_reached_at(&self, peer: &P) -> bool {
-        self.registrations.is_reached_at(peer)
+    /// A client with a proven identity isn't where it was heard last: its registration stays, and it
+    /// can't be reached. Returns whether there is one.
+    pub(super) fn client_gone(&mut self, id: RegistrationId) -> bool {
+        let set = |registration: &mut Registration<P>| {
+            let is_secure = registration.is_secure();
+            registration.contact.peer_gone |= is_secure;
+            is_secure
+        };
+        self.registrations.change(id, set).unwrap_or(false)
+    }
+
+    /// Whether a client with a proven identity is reached at this peer, other than this one.
+    pub(super) fn is_reached_by_others(&self, peer: &P, than: RegistrationId) -> bool {
+        self.registrations.is_reached_by_others(peer, than)
     }
 
     /// Something other than a request of this interface came from a client. If its peer was gone, it

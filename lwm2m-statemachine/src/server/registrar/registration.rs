@@ -37,7 +37,7 @@ pub(super) struct Contact<P> {
     pub(super) standing: Standing,
     /// Whether it has updated its registration since it was last considered for eviction.
     pub(super) updated_since: bool,
-    /// Whether the peer is gone, and nothing was heard from the client since.
+    /// Whether the peer or the client is gone, and nothing was heard from the client since.
     pub(super) peer_gone: bool,
 }
 
@@ -104,8 +104,8 @@ impl<P> Registration<P> {
         &self.contact.peer
     }
 
-    /// Whether the client can be reached. It can't once its peer is
-    /// [gone](crate::Server::peer_gone), until it is heard from another one.
+    /// Whether the client can be reached. It can't once its peer is [gone](crate::Server::peer_gone), or
+    /// [itself](crate::Server::client_gone), until it is heard again.
     pub fn is_reachable(&self) -> bool {
         !self.contact.peer_gone
     }

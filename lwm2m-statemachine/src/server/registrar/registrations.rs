@@ -365,13 +365,15 @@ impl<P: Peer> Registrations<P> {
         }
     }
 
-    /// Whether a client with a proven identity is reached at this peer.
-    pub(super) fn is_reached_at(&self, peer: &P) -> bool {
+    /// Whether a client with a proven identity is reached at this peer, other than this one.
+    pub(super) fn is_reached_by_others(&self, peer: &P, than: RegistrationId) -> bool {
         let hash = hash_peer(self.keys, peer);
         let mut there = self.by_peer.range((hash, 0)..=(hash, u32::MAX));
         there.any(|(_, index)| {
-            let entry = self.entries.get(*index);
-            entry.is_some_and(|entry| entry.registration.contact.peer == *peer)
+            let contact = self.entries.get(*index);
+            let contact = contact.map(|entry| &entry.registration.contact);
+            self.id(*index) != Some(than)
+                && contact.is_some_and(|contact| contact.peer == *peer && !contact.peer_gone)
         })
     }
 
