@@ -50,6 +50,10 @@ impl Names {
     fn are_among(&self, names: &[&str]) -> bool {
         self.0.iter().all(|name| names.contains(&&**name))
     }
+
+    fn are_part_of(&self, others: &Self) -> bool {
+        self.0.iter().all(|name| others.0.contains(name))
+    }
 }
 
 impl IdentityTable {
@@ -74,22 +78,36 @@ impl IdentityTable {
         }
     }
 
-    /// Takes back what was [allowed](Self::allow): the table no longer [allows](Self::allows) it. A
-    /// registration that stands isn't ended, but the client can no longer update it.
-    pub fn revoke(&mut self, identity: &Identity<'_>, endpoint_name: &str) {
+    /// Takes back what was [allowed](Self::allow): the table no longer [allows](Self::allows) it. Returns
+    /// how many pairs of an identity and an endpoint name have gone. A registration that stands isn't
+    /// ended, but the client can no longer update it.
+    ///
+    /// Of a certificate, some of the names that were entered together are enough: for this endpoint name,
+    /// all that they are among goes, and so does all that is among them. A name that many certificates have
+    /// revokes it for all of them.
+    #[must_use = "if it is 0, nothing was revoked"]
+    pub fn revoke(&mut self, identity: &Identity<'_>, endpoint_name: &str) -> usize {
         match identity {
-            Identity::None => {}
+            Identity::None => 0,
             Identity::Psk(identity) => remove(&mut self.psk, identity, endpoint_name),
             Identity::RawPublicKey(key) => remove(&mut self.raw_public_key, key, endpoint_name),
-            Identity::Certificate(names) => {
-                if let Some(allowed) = self.certificate.get_mut(endpoint_name) {
-                    allowed.retain(|entered| !entered.are_among(names));
-                    if allowed.is_empty() {
-                        self.certificate.remove(endpoint_name);
-                    }
-                }
-            }
+            Identity::Certificate(names) => self.revoke_certificate(names, endpoint_name),
         }
+    }
+
+    fn revoke_certificate(&mut self, names: &[&str], endpoint_name: &str) -> usize {
+        let (Some(given), Some(allowed)) =
+            (Names::new(names), self.certificate.get_mut(endpoint_name))
+        else {
+            return 0;
+        };
+        let before = allowed.len();
+        allowed.retain(|entered| !entered.are_part_of(&given) && !given.are_part_of(entered));
+        let after = allowed.len();
+        if after == 0 {
+            self.certificate.remove(endpoint_name);
+        }
+        before.saturating_sub(after)
     }
 
     /// Whether the table allows the holder of this identity to use an endpoint name.
@@ -123,16 +141,19 @@ fn add<K: Ord + ?Sized>(rows: &mut Rows<K>, key: Box<K>, endpoint_name: &str) {
     rows.entry(key).or_default().insert(endpoint_name.into());
 }
 
-fn remove<K: Ord + ?Sized>(rows: &mut Rows<K>, key: &K, endpoint_name: &str)
+/// Returns how many pairs have gone.
+fn remove<K: Ord + ?Sized>(rows: &mut Rows<K>, key: &K, endpoint_name: &str) -> usize
 where
     Box<K>: Borrow<K>,
 {
-    if let Some(names) = rows.get_mut(key) {
-        names.remove(endpoint_name);
-        if names.is_empty() {
-            rows.remove(key);
-        }
+    let Some(names) = rows.get_mut(key) else {
+        return 0;
+    };
+    let is_removed = names.remove(endpoint_name);
+    if names.is_empty() {
+        rows.remove(key);
     }
+    usize::from(is_removed)
 }
 
 fn has<K: Ord + ?Sized>(rows: &Rows<K>, key: &K, endpoint_name: &str) -> bool {
@@ -163,8 +184,9 @@ mod tests {
         assert_eq!(table.len(), 6);
         for name in ["a", "b"] {
             for kind in &kinds {
-                table.revoke(kind, name);
-                table.revoke(kind, "never allowed");
+                assert_eq!(table.revoke(kind, name), 1);
+                assert_eq!(table.revoke(kind, name), 0);
+                assert_eq!(table.revoke(kind, "never allowed"), 0);
                 assert!(!table.allows(kind, name));
             }
         }
@@ -178,6 +200,7 @@ mod tests {
         for nothing in [Identity::None, Identity::Certificate(&[])] {
             table.allow(&nothing, "a");
             assert!(table.is_empty() && !table.allows(&nothing, "a"));
+            assert_eq!(table.revoke(&nothing, "a"), 0);
         }
         let both = Identity::Certificate(&["cn", "urn:dev:os:1", "cn"]);
         table.allow(&both, "a");
@@ -209,11 +232,40 @@ mod tests {
             table.allow(identity, "a");
         }
         assert_eq!(table.len(), 3);
-        table.revoke(&all, "b");
-        table.revoke(&all, "a");
+        assert_eq!(table.revoke(&all, "b"), 0);
+        assert_eq!(table.revoke(&all, "a"), 2);
         assert!(!table.allows(&all, "a") && !table.allows(&one, "a"));
         assert!(table.allows(&other, "a"));
-        table.revoke(&other, "a");
+        assert_eq!(table.revoke(&other, "a"), 1);
+        assert_eq!(table, IdentityTable::default());
+    }
+
+    #[test]
+    fn some_of_the_names_that_were_entered_revoke_what_all_of_them_were_allowed() {
+        let device = Identity::Certificate(&["serial", "fleet"]);
+        let another = Identity::Certificate(&["another", "fleet"]);
+        let mut table = IdentityTable::default();
+        for identity in [&device, &another] {
+            table.allow(identity, "a");
+            table.allow(identity, "b");
+        }
+        // Only some of these were entered together. No names revoke nothing.
+        for names in [
+            &["serial", "another"][..],
+            &["unknown"],
+            &["serial", ""],
+            &[],
+        ] {
+            assert_eq!(table.revoke(&Identity::Certificate(names), "a"), 0);
+        }
+        let serial = Identity::Certificate(&["serial", "serial"]);
+        assert_eq!(table.revoke(&serial, "a"), 1);
+        assert!(!table.allows(&device, "a") && table.allows(&another, "a"));
+        assert!(table.allows(&device, "b"));
+        let fleet = Identity::Certificate(&["fleet"]);
+        assert_eq!(table.revoke(&fleet, "b"), 2);
+        assert_eq!(table.len(), 1);
+        assert_eq!(table.revoke(&fleet, "a"), 1);
         assert_eq!(table, IdentityTable::default());
     }
 }

@@ -70,7 +70,7 @@ fn the_table_maps_identities_to_endpoint_names_while_the_server_runs() {
     // Equality counts besides.
     assert!(may_register(&mut world, Identity::Psk(NAME.as_bytes())));
     for identity in [KEY, gateway, serial] {
-        world.server.identities_mut().revoke(&identity, NAME);
+        assert_eq!(world.server.identities_mut().revoke(&identity, NAME), 1);
         assert!(!may_register(&mut world, identity));
     }
 }
@@ -156,7 +156,7 @@ fn update_and_deregister_of_another_identity_are_4_04() {
 fn what_is_revoked_ends_with_the_registration() {
     let mut world = World::with(|config| config.identities.allow(&KEY, NAME));
     let (id, location) = world.register_as(&register(KEY));
-    world.server.identities_mut().revoke(&KEY, NAME);
+    assert_eq!(world.server.identities_mut().revoke(&KEY, NAME), 1);
     let update = Request {
         path: &["rd", &location],
         format: None,
