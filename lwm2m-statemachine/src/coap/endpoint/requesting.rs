@@ -84,8 +84,9 @@ impl<P: Peer> Endpoint<P> {
     /// request ([`RequestOptions::cancels`]).
     ///
     /// No other request may have its token, to whichever peer, since an observation may
-    /// [move](Self::move_observation). So restore observations before making other requests. As after every restart, [`Config::seed`](super::Config::seed)
-    /// must be a fresh one: with the old one, tokens repeat.
+    /// [move](Self::move_observation). So restore observations before making other requests. As after
+    /// every restart, [`Config::seed`](super::Config::seed) must be a fresh one: with the old one, tokens
+    /// repeat.
     pub fn restore_observation(
         &mut self,
         now: Instant,
