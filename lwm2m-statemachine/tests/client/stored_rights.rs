@@ -13,7 +13,7 @@ use lwm2m_statemachine::{
 use crate::{
     creating::{create, job, jobs},
     observe::observe,
-    reporting::sensors,
+    reporting::{attributes, sensors},
     servers::{Two, access, access_control},
     support::{get, path, server_id},
 };
@@ -178,4 +178,110 @@ fn a_history_ends_with_the_right_to_read_any_of_it() {
         let payload = core::str::from_utf8(message.payload()).unwrap();
         assert!(!payload.contains("31"), "to {server}: {payload}");
     }
+}
+
+/// Two servers and two sensors, which the first server may read. At most two notifications are stored for each.
+fn storing_two() -> Two {
+    let servers = [101, 102].map(|id| typed::Server::new(server_id(id), 86_400));
+    let mut config = ClientConfig::new("two", [1; 32]);
+    config.storing.most = 2;
+    config.storing.batches_json = true;
+    Two::with_config(config, servers, |tree| {
+        tree.add(sensors());
+        let all = AccessControl::OWNER_RIGHTS;
+        let each = [0, 1].map(|id| access(26241, id, [AccessRights::READ, all]));
+        tree.add(access_control(each));
+    })
+}
+
+fn write(two: &mut Two, at: &str, value: i64) {
+    two.client.set(two.now, path(at), value).unwrap();
+    two.client.handle_timeout(two.now);
+}
+
+/// The only notification that is to send now.
+#[track_caller]
+fn only(two: &mut Two) -> Vec<u8> {
+    let mut sent = two.sent();
+    assert_eq!(sent.len(), 1, "{sent:?}");
+    let (server, notification) = sent.remove(0);
+    assert_eq!(server, 0);
+    notification
+}
+
+/// The Client is back, and nothing that was stored has been sent.
+fn back(two: &mut Two) {
+    two.client.go_online(two.now);
+    let updates = two.sent();
+    accept_updates(two, updates);
+    two.client.handle_timeout(two.now);
+}
+
+/// What is sent is judged by what it has, also if that is stored no more (TS 7.3.2.5).
+#[test]
+fn a_notification_that_is_sent_again_ends_with_the_right_even_if_newer_ones_took_its_place() {
+    let mut two = storing_two();
+    for (token, at) in [(b"a", "/26241/0/1"), (b"b", "/26241/1/1")] {
+        let answer = two.answer_to(0, token, observe(0, at));
+        assert_eq!(MessageRef::parse(&answer).unwrap().code(), Code::CONTENT);
+    }
+    two.client.go_offline(two.now);
+    write(&mut two, "/26241/0/1", 21);
+    write(&mut two, "/26241/1/1", 31);
+    back(&mut two);
+    let first = only(&mut two);
+    assert_eq!(MessageRef::parse(&first).unwrap().token().as_bytes(), b"a");
+    write(&mut two, "/26241/1/1", 32);
+    let status = two.client.reporting().stored(lwm2m_kit::account(0));
+    assert_eq!((status.waiting, status.dropped), (2, 1));
+    assert_eq!(two.sent(), []);
+    write(&mut two, "/2/0/2/101", 0);
+    let second = only(&mut two);
+    assert_eq!(MessageRef::parse(&second).unwrap().token().as_bytes(), b"b");
+    two.now += Duration::from_secs(4);
+    two.client.handle_timeout(two.now);
+    let again = two.sent();
+    assert_eq!(again, [(0, second)], "the first one isn't sent again");
+}
+
+/// The same of blocks: the next one is a request like any other (TS 7.3).
+#[test]
+fn blocks_of_a_history_end_with_the_right_even_if_newer_ones_took_the_place_of_a_part() {
+    let mut two = storing_two();
+    let mut begin = observe(0, "/26241");
+    begin.accept(ContentFormat::JSON).unwrap();
+    let block = BlockOption::new(0, false, BLOCK).unwrap();
+    begin.block2(block).unwrap();
+    assert_eq!(two.code(0, begin), Code::CONTENT);
+    // That the second sensor can be read again is no news for a while.
+    let period = attributes("/26241/1", "pmin=1000");
+    assert_eq!(two.code(0, period), Code::CHANGED);
+    two.client.go_offline(two.now);
+    write(&mut two, "/26241/0/1", 21);
+    write(&mut two, "/2/1/2/101", 0);
+    write(&mut two, "/26241/0/1", 22);
+    write(&mut two, "/2/1/2/101", 1);
+    back(&mut two);
+    let first = only(&mut two);
+    let id = MessageRef::parse(&first).unwrap().message_id();
+    let [high, low] = id.to_be_bytes();
+    two.datagram(0, &[0x60, 0, high, low]);
+    write(&mut two, "/26241/0/1", 23);
+    let status = two.client.reporting().stored(lwm2m_kit::account(0));
+    assert_eq!((status.waiting, status.dropped), (2, 1));
+    assert_eq!(two.sent(), []);
+    let ask = |number| {
+        let mut request = get("/26241");
+        let block = BlockOption::new(number, false, BLOCK).unwrap();
+        request.accept(ContentFormat::JSON).unwrap();
+        request.block2(block).unwrap();
+        request
+    };
+    let served = two.answer_to(0, b"g", ask(1));
+    assert_eq!(etag(&served), etag(&first), "it may still be read");
+    write(&mut two, "/2/1/2/101", 0);
+    let second = only(&mut two);
+    assert_ne!(etag(&second), etag(&first));
+    let served = two.answer_to(0, b"g", ask(2));
+    assert_ne!(etag(&served), etag(&first), "it may be read no more");
 }

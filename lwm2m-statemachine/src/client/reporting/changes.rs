@@ -95,7 +95,7 @@ impl Reporting {
         let account = self.table.get(id).map(|found| found.observer.account);
         if let Some(account) = account
             && self.stored.is_sending(account, id)
-            && !(self.may_send(context, account) && self.may_go_on(context, account))
+            && !self.may_go_on(context, account)
         {
             let interrupted = self.stored.failed(account);
             self.quieten(context, id);

@@ -13,7 +13,7 @@
 
 use alloc::{collections::BTreeMap, vec::Vec};
 
-use lwm2m_core::{ContentFormat, Path};
+use lwm2m_core::{ContentFormat, InstanceId, Path};
 
 use super::{
     super::{
@@ -71,7 +71,7 @@ impl Reporting {
         };
         while let Some(first) = self.stored.first(account) {
             let id = first.observation;
-            if !self.may_send(context, account) {
+            if !self.may_be_told(context, first) {
                 self.stored.drop_first(account);
                 continue;
             }
@@ -117,16 +117,13 @@ impl Reporting {
         })
     }
 
-    /// Whether the server may read what the oldest stored notification has (TS 7.3.2.5).
-    pub(super) fn may_send(&self, context: &mut Context<'_>, account: AccountId) -> bool {
-        let oldest = self.stored.oldest(account);
-        oldest.is_some_and(|oldest| self.may_be_told(context, oldest))
-    }
-
-    /// Whether the server may still read all that the notification under way has.
+    /// Whether the server may still read all that the notification under way has, also if what was stored of it
+    /// has gone for newer ones (TS 7.3.2.5).
     pub(super) fn may_go_on(&self, context: &mut Context<'_>, account: AccountId) -> bool {
-        let mut all = self.stored.in_under_way(account);
-        all.all(|stored| self.may_be_told(context, stored))
+        let under_way = self.stored.under_way(account);
+        under_way.is_some_and(|under_way| {
+            self.may_be_shown(context, under_way.observation, &under_way.shown)
+        })
     }
 
     /// The resource of which the server of an account fetches a stored notification, if it may still read all
@@ -137,8 +134,7 @@ impl Reporting {
         account: AccountId,
     ) -> Option<Resource> {
         let resource = self.stored.body(account)?;
-        let is_known = self.stored.in_under_way(account).next().is_some();
-        (is_known && self.may_go_on(context, account)).then_some(resource)
+        self.may_go_on(context, account).then_some(resource)
     }
 
     /// Whether it may read everything that is stored for an observation.
@@ -152,13 +148,25 @@ impl Reporting {
         all.all(|stored| self.may_be_told(context, stored))
     }
 
-    fn may_be_told(&self, context: &mut Context<'_>, first: &StoredNotification) -> bool {
-        let Some(observation) = self.table.get(first.observation) else {
+    /// Whether the server may read all that a stored notification has (TS 7.3.2.5).
+    fn may_be_told(&self, context: &mut Context<'_>, stored: &StoredNotification) -> bool {
+        let shown = stored.told.shown.as_deref().unwrap_or_default();
+        self.may_be_shown(context, stored.observation, shown)
+    }
+
+    /// Whether the server of an observation may read what is observed, and each of these Object Instances of it.
+    fn may_be_shown(
+        &self,
+        context: &mut Context<'_>,
+        id: ObservationId,
+        shown: &[InstanceId],
+    ) -> bool {
+        let Some(observation) = self.table.get(id) else {
             return false;
         };
-        let view = context.view(&observation.observer, observation.path);
         let path = observation.path;
-        let mut shown = first.told.shown.iter().flatten();
+        let view = context.view(&observation.observer, path);
+        let mut shown = shown.iter();
         view.may_read(path)
             && shown.all(|instance| {
                 let object = path.object();

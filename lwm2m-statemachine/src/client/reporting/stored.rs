@@ -5,7 +5,7 @@ use alloc::{
     vec::Vec,
 };
 
-use lwm2m_core::{Instant, Path};
+use lwm2m_core::{InstanceId, Instant, Path};
 
 use super::{
     super::{event::AccountId, timers::ObservationId},
@@ -56,12 +56,15 @@ pub(super) struct Queue {
 }
 
 /// The notification that is being sent.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct UnderWay {
     notification: NotificationId,
-    observation: ObservationId,
+    pub(super) observation: ObservationId,
     /// Those of the observation up to this number are in it.
     through: u64,
+    /// If an Object is observed: all the Object Instances that are in it, in ascending order. What is sent may
+    /// outlast what was stored, which goes for newer ones.
+    pub(super) shown: Vec<InstanceId>,
     is_acknowledged: bool,
     blocks: Blocks,
 }
@@ -106,6 +109,7 @@ impl UnderWay {
             notification,
             observation,
             through,
+            shown: Vec::new(),
             is_acknowledged: false,
             blocks: body.map_or(Blocks::None, Blocks::Kept),
         }
@@ -212,36 +216,20 @@ impl Stored {
         queue.notifications.front().filter(|_| idle)
     }
 
-    /// The oldest one of an account, also if it is under way.
-    pub(super) fn oldest(&self, account: AccountId) -> Option<&StoredNotification> {
-        self.by_account.get(&account)?.notifications.front()
-    }
-
     /// Whether a notification of an observation is under way.
     pub(super) fn is_sending(&self, account: AccountId, observation: ObservationId) -> bool {
-        let under_way = self
-            .by_account
-            .get(&account)
-            .and_then(|all| all.under_way.as_ref());
+        let under_way = self.under_way(account);
         under_way.is_some_and(|under_way| under_way.observation == observation)
     }
 
     /// The resource of which the endpoint keeps a body for the notification under way.
     pub(super) fn body(&self, account: AccountId) -> Option<Resource> {
-        self.by_account.get(&account)?.under_way?.body()
+        self.under_way(account)?.body()
     }
 
-    /// Those that are in the notification under way. One that had to go for newer ones is not among them.
-    pub(super) fn in_under_way(
-        &self,
-        account: AccountId,
-    ) -> impl Iterator<Item = &StoredNotification> {
-        let queue = self.by_account.get(&account).into_iter();
-        queue.flat_map(|queue| {
-            let under_way = queue.under_way;
-            let all = queue.notifications.iter();
-            all.filter(move |stored| under_way.is_some_and(|under_way| under_way.has(stored)))
-        })
+    /// The notification under way.
+    pub(super) fn under_way(&self, account: AccountId) -> Option<&UnderWay> {
+        self.by_account.get(&account)?.under_way.as_ref()
     }
 
     /// Those of an observation, the oldest first.
@@ -256,15 +244,22 @@ impl Stored {
     }
 
     /// A notification with the first one is being sent.
-    pub(super) fn sending(&mut self, account: AccountId, under_way: UnderWay) {
+    pub(super) fn sending(&mut self, account: AccountId, mut under_way: UnderWay) {
         if let Some(queue) = self.by_account.get_mut(&account) {
+            let all = queue.notifications.iter();
+            let sent = all.filter(|stored| under_way.has(stored));
+            let shown = sent.flat_map(|stored| stored.told.shown.iter().flatten());
+            let mut shown: Vec<InstanceId> = shown.copied().collect();
+            shown.sort_unstable();
+            shown.dedup();
+            under_way.shown = shown;
             queue.under_way = Some(under_way);
         }
     }
 
     /// Whether this notification is one that was stored and is under way.
     pub(super) fn is_under_way(&self, account: AccountId, id: NotificationId) -> bool {
-        let under_way = self.by_account.get(&account).and_then(|all| all.under_way);
+        let under_way = self.under_way(account);
         under_way.is_some_and(|under_way| under_way.notification == id)
     }
 
