@@ -97,8 +97,8 @@ pub struct ObservationStatus {
 pub struct StoredNotifications {
     /// How many notifications wait to be sent.
     pub waiting: usize,
-    /// How many older ones had to go for them, or were not fetched whole by the server, since there was
-    /// last nothing stored.
+    /// How many had to go since there was last nothing stored: for newer ones, because the server may no longer
+    /// read all that they have, or because it did not fetch them whole.
     pub dropped: u64,
 }
 
@@ -350,9 +350,10 @@ pub enum ClientEvent {
         /// What was observed.
         path: Path,
     },
-    /// More notifications became due while the Client was offline than it may store, or the server has
-    /// again and again not fetched all blocks of some (RFC 7959 §2.6). The rest has been sent, or its
-    /// registration has ended.
+    /// Some of what was stored had to go. More notifications became due while the Client was offline than it
+    /// may store; the server may no longer read all that they have, for example because an Object Instance
+    /// is gone (TS 7.3.2.5); or it has again and again not fetched all blocks of them (RFC 7959 §2.6). The
+    /// rest has been sent, or its registration has ended.
     NotificationsDropped {
         /// The account of the server.
         account: AccountId,

@@ -3,10 +3,10 @@
 
 use core::time::Duration;
 
-use lwm2m_core::{AccessRights, Code, ContentFormat, ObjectId};
+use lwm2m_core::{AccessRights, Code, ContentFormat, Method, ObjectId};
 use lwm2m_objects::typed::{self, AccessControl, AclTarget};
 use lwm2m_statemachine::{
-    ClientConfig,
+    ClientConfig, ClientEvent,
     coap::{BlockOption, MessageBuf, MessageRef, MessageType},
 };
 
@@ -15,7 +15,7 @@ use crate::{
     observe::observe,
     reporting::{attributes, sensors},
     servers::{Two, access, access_control},
-    support::{get, path, server_id},
+    support::{get, on, path, server_id},
 };
 
 const BLOCK: usize = 16;
@@ -284,4 +284,60 @@ fn blocks_of_a_history_end_with_the_right_even_if_newer_ones_took_the_place_of_a
     assert_ne!(etag(&second), etag(&first));
     let served = two.answer_to(0, b"g", ask(2));
     assert_ne!(etag(&served), etag(&first), "it may be read no more");
+}
+
+/// What shows an Object Instance that another server has deleted isn't sent, as nobody has a right on what is gone
+/// (TS 7.3.1.2.2, 7.3.2.5). It is counted, and the newest state is told.
+#[test]
+fn what_is_stored_of_a_deleted_instance_is_dropped_counted_and_made_up_for() {
+    let servers = [101, 102].map(|id| typed::Server::new(server_id(id), 86_400));
+    let mut two = Two::with(servers, |tree| {
+        tree.add(sensors());
+        let all = AccessControl::OWNER_RIGHTS;
+        let each = [0, 1].map(|id| access(26241, id, [AccessRights::READ, all]));
+        tree.add(access_control(each).managed(2));
+    });
+    for (token, begin) in [
+        (b"o", in_blocks(observe(0, "/26241"), 0)),
+        (b"r", observe(0, "/26241/0/1")),
+    ] {
+        let answer = two.answer_to(0, token, begin);
+        assert_eq!(MessageRef::parse(&answer).unwrap().code(), Code::CONTENT);
+    }
+    two.client.go_offline(two.now);
+    // Two of the Object, and one of the Resource.
+    write(&mut two, "/26241/1/1", 31);
+    write(&mut two, "/26241/0/1", 21);
+    back(&mut two);
+    let first = notified(&mut two);
+    assert_eq!(MessageRef::parse(&first).unwrap().token().as_bytes(), b"o");
+    while two.client.poll_event().is_some() {}
+
+    let mut sent = two.told(1, b"d", on(Method::Delete, "/26241/1"));
+    sent.retain(|(server, _)| *server == 0);
+    let [(0, resource)] = &sent[..] else {
+        panic!("{sent:?}");
+    };
+    let resource = MessageRef::parse(resource).unwrap();
+    assert_eq!(resource.token().as_bytes(), b"r");
+    let status = two.client.reporting().stored(lwm2m_kit::account(0));
+    assert_eq!((status.waiting, status.dropped), (1, 2));
+
+    let [high, low] = resource.message_id().to_be_bytes();
+    two.datagram(0, &[0x60, 0, high, low]);
+    two.client.handle_timeout(two.now);
+    let mut sent = two.sent();
+    let is_notification = |message: &MessageRef<'_>| message.observe().is_some();
+    sent.retain(|(_, bytes)| is_notification(&MessageRef::parse(bytes).unwrap()));
+    let [(0, newest)] = &sent[..] else {
+        panic!("{sent:?}");
+    };
+    let newest = MessageRef::parse(newest).unwrap();
+    assert_eq!(newest.token().as_bytes(), b"o");
+    let dropped = ClientEvent::NotificationsDropped {
+        account: lwm2m_kit::account(0),
+        dropped: 2,
+    };
+    let mut events = core::iter::from_fn(|| two.client.poll_event());
+    assert!(events.any(|event| event == dropped));
 }

@@ -45,7 +45,8 @@ pub(super) struct Stored {
 pub(super) struct Queue {
     notifications: VecDeque<StoredNotification>,
     bytes: usize,
-    /// How many had to go for newer ones.
+    /// How many had to go: for newer ones, because their server may not read them any more, or because it
+    /// didn't fetch them.
     dropped: u64,
     /// Of observations without a newer one: what had counted for those that went.
     owed: BTreeMap<ObservationId, Vec<Path>>,
@@ -307,10 +308,12 @@ impl Stored {
         Interrupted { account, body }
     }
 
-    /// The first one of an account can't be sent.
+    /// The first one of an account can't be sent, or may not be.
     pub(super) fn drop_first(&mut self, account: AccountId) {
-        if let Some(queue) = self.by_account.get_mut(&account) {
-            queue.drop_first();
+        if let Some(queue) = self.by_account.get_mut(&account)
+            && queue.drop_first()
+        {
+            queue.dropped += 1;
         }
     }
 
