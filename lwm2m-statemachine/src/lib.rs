@@ -7,13 +7,14 @@
 //! - [`client`]: registers the Objects of a tree with its servers, serves and notifies them.
 //! - [`server`]: keeps registrations, and offers operations and observations as calls.
 //! - [`bootstrap_server`]: tells clients how to reach their servers, by plans.
+//! - [`smartcard`]: reads what a smartcard has for a client.
 //! - [`coap`]: the messages and the endpoint under all; usable alone.
 //! - [`downlink`]: how a call to a client ends.
 //! - [`payload`]: values to bytes and bytes to values, by Content-Format.
 //! - [`Machine`], [`Datagram`], [`Transmit`]: the contract between a machine and its transport.
 //!
-//! The features `client`, `server` and `bootstrap-server` are on by default. Each works without the
-//! others, so that a device doesn't compile the servers.
+//! The features `client`, `server`, `bootstrap-server` and `smartcard` are on by default. Each works
+//! without the others, so that a device doesn't compile the servers.
 //!
 //! # The loop
 //!
@@ -89,7 +90,12 @@
 
 // The overview is of all features.
 #![cfg_attr(
-    not(all(feature = "client", feature = "server", feature = "bootstrap-server")),
+    not(all(
+        feature = "client",
+        feature = "server",
+        feature = "bootstrap-server",
+        feature = "smartcard"
+    )),
     allow(rustdoc::broken_intra_doc_links)
 )]
 #![no_std]
@@ -117,6 +123,8 @@ pub mod coap;
 pub mod downlink;
 #[cfg(feature = "server")]
 pub mod server;
+#[cfg(feature = "smartcard")]
+pub mod smartcard;
 
 mod machine;
 

@@ -59,7 +59,7 @@ pub const ORDERS: &[Order] = &[
         krate: "lwm2m-statemachine",
         within: "",
         layers: &[
-            &["machine"],
+            &["machine", "smartcard"],
             &["coap"],
             &["downlink"],
             &["bootstrap_server", "client", "server"],
@@ -81,6 +81,18 @@ pub const ORDERS: &[Order] = &[
             &["naming", "outcome"],
             &["answer", "request"],
             &["bootstrap", "call", "ledger"],
+        ],
+    },
+    Order {
+        krate: "lwm2m-statemachine",
+        within: "smartcard",
+        layers: &[
+            &["apdu", "file", "oid"],
+            &["config", "contents", "error", "exchange"],
+            &["ber", "step"],
+            &["control", "directory"],
+            &["fetch"],
+            &["walk"],
         ],
     },
     Order {

@@ -1,0 +1,8 @@
+//! Bootstrap from Smartcard (TS 5.2.3.2, Appendix G).
+
+mod card;
+mod damaged;
+mod file;
+mod pin;
+mod properties;
+mod walk;
