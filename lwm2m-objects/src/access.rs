@@ -26,6 +26,7 @@
 //! [`Transaction::change`]: crate::Transaction::change
 
 pub(crate) mod accounts;
+pub(crate) mod unbootstrapping;
 
 use alloc::{
     collections::{BTreeMap, BTreeSet},
@@ -38,10 +39,11 @@ use lwm2m_core::{
 };
 use thiserror::Error;
 
+pub use self::unbootstrapping::unbootstrapped;
 use crate::{
-    access::accounts::{accounts, is_only, is_single, security_instances, server_instances},
+    access::accounts::{accounts, is_only, is_single},
     tree::{Change, Object, ObjectTree, Target, WriteError},
-    typed::{AccessControl, AclTarget, PartialAccessControl},
+    typed::{AccessControl, AclTarget},
 };
 
 /// Why an operation is refused (TS 7.3.2). The response codes are those of TS 8.5.
@@ -276,12 +278,9 @@ pub fn created_by_client(tree: &ObjectTree, changes: &[Change]) -> Result<Vec<Ch
 
 /// The Short Server ID that these changes give a Server Object Instance (TS E.2, Resource 0).
 fn short_server_id(changes: &[Change], instance: InstanceId) -> Option<ShortServerId> {
-    let at = Path::Resource(ObjectId::SERVER, instance, ResourceId::new(0));
+    let at = Path::Resource(ObjectId::SERVER, instance, accounts::SERVER_ID);
     changes.iter().find_map(|change| match change {
-        Change::Set {
-            path,
-            value: Value::Integer(id),
-        } if *path == at => ShortServerId::new(u16::try_from(*id).ok()?),
+        Change::Set { path, value } if *path == at => accounts::short_server_id(value),
         _ => None,
     })
 }
@@ -325,7 +324,7 @@ fn instances_after(changes: &[Change]) -> BTreeMap<(ObjectId, InstanceId), bool>
 }
 
 /// The Object Instance IDs that are free, in ascending order.
-fn free_instances(object: &dyn Object) -> impl Iterator<Item = InstanceId> {
+pub(crate) fn free_instances(object: &dyn Object) -> impl Iterator<Item = InstanceId> {
     let mut from = Some(InstanceId::ZERO);
     core::iter::from_fn(move || {
         // An Object that returns an earlier identifier has no free one.
@@ -345,7 +344,9 @@ pub fn deleted(tree: &ObjectTree, object: ObjectId, instance: InstanceId) -> Vec
     // Even if the rest of it can't be read.
     let about = instances.filter(|id| tree.access_target(*id) == Some(target));
     about
-        .map(|id| delete(ObjectId::ACCESS_CONTROL, id))
+        .map(|id| Change::Delete {
+            path: Path::Instance(ObjectId::ACCESS_CONTROL, id),
+        })
         .collect()
 }
 
@@ -360,128 +361,6 @@ pub fn orphaned(tree: &ObjectTree, object: ObjectId) -> impl Iterator<Item = Ins
         }
         _ => None,
     })
-}
-
-/// The changes of a Delete of a server's Security Object Instance by the Bootstrap-Server
-/// (TS E.1.3). They delete that instance, the Server Object Instance if there is one, and the Object
-/// Instances that only this server could access, and they remove its entries from the ACLs that it
-/// shares with others. The account is found by its Short Server ID, whatever else it lacks. The
-/// caller has to end the observations and the registration of the server.
-///
-/// If the server owned an Object Instance, the new owner is the server with the greatest sum of
-/// Write (1) and Delete (1), and of several the one with the lowest Short Server ID. If there is
-/// none, the instance has no owner (65535). The only instance of a mandatory Object stays (TS D.1).
-pub fn unbootstrapped(tree: &ObjectTree, server: ShortServerId) -> Vec<Change> {
-    let (mut others, mut account) = (BTreeSet::new(), Vec::new());
-    let securities = security_instances(tree).map(|(id, at)| (id, ObjectId::SECURITY, at));
-    let servers = server_instances(tree).map(|(id, at)| (id, ObjectId::SERVER, at));
-    for (id, object, instance) in servers.chain(securities) {
-        if id == Some(server) {
-            account.push((object, instance));
-        } else {
-            others.extend(id);
-        }
-    }
-    if !account
-        .iter()
-        .any(|(object, _)| *object == ObjectId::SECURITY)
-    {
-        return Vec::new();
-    }
-    let mut gone: BTreeSet<(ObjectId, InstanceId)> = account.into_iter().collect();
-    let mut changed = Vec::new();
-    for id in tree.instances(ObjectId::ACCESS_CONTROL) {
-        let control = PartialAccessControl::load(tree, id);
-        match control.target {
-            Some(AclTarget::Instance(ObjectId::SERVER, at))
-                if gone.contains(&(ObjectId::SERVER, at)) =>
-            {
-                gone.insert((ObjectId::ACCESS_CONTROL, id));
-            }
-            Some(AclTarget::Instance(object, at))
-                if control.owner == Some(server.get())
-                    && !others.iter().any(|other| has_access(&control, *other)) =>
-            {
-                gone.insert((ObjectId::ACCESS_CONTROL, id));
-                if tree.locate(Path::Instance(object, at)).is_some() && !stays(tree, object) {
-                    gone.insert((object, at));
-                }
-            }
-            _ => changed.extend(without(&control, id, server, &others)),
-        }
-    }
-    // An Object Instance that is deleted need not be changed before.
-    let goes = |path: Path| path.object().zip(path.instance());
-    changed.retain(|change| goes(change.path()).is_none_or(|at| !gone.contains(&at)));
-    let deletes = gone
-        .iter()
-        .map(|(object, instance)| delete(*object, *instance));
-    changed.extend(deletes);
-    changed
-}
-
-/// The changes that remove a server from an Access Control Object Instance that it shares.
-fn without(
-    control: &PartialAccessControl,
-    id: InstanceId,
-    server: ShortServerId,
-    others: &BTreeSet<ShortServerId>,
-) -> Vec<Change> {
-    let path = |resource: u16| Path::Resource(ObjectId::ACCESS_CONTROL, id, resource.into());
-    let mut changes = Vec::new();
-    if control.acl.iter().any(|(entry, _)| *entry == server.get()) {
-        changes.push(Change::Clear {
-            path: path(AccessControl::ACL),
-        });
-        let kept = control
-            .acl
-            .iter()
-            .filter(|(entry, _)| *entry != server.get());
-        changes.extend(kept.map(|(entry, rights)| Change::Set {
-            path: Path::ResourceInstance(
-                ObjectId::ACCESS_CONTROL,
-                id,
-                ResourceId::new(AccessControl::ACL),
-                (*entry).into(),
-            ),
-            value: Value::Integer(rights.bits().into()),
-        }));
-    }
-    if control.owner == Some(server.get()) {
-        let weight = |other: &ShortServerId| {
-            let rights = control.rights_of(*other);
-            u8::from(rights.contains(AccessRights::WRITE))
-                + u8::from(rights.contains(AccessRights::DELETE))
-        };
-        let able = others.iter().filter(|other| has_access(control, **other));
-        let elected = able.min_by_key(|other| (core::cmp::Reverse(weight(other)), **other));
-        let owner = elected.map_or(AccessControl::NOBODY, |server| server.get());
-        let value = Value::Integer(owner.into());
-        changes.push(Change::Set {
-            path: path(AccessControl::OWNER),
-            value,
-        });
-    }
-    changes
-}
-
-/// Whether a server has any right on an Object Instance. Create is a right on Objects, and other bits
-/// are reserved.
-fn has_access(control: &PartialAccessControl, server: ShortServerId) -> bool {
-    control.rights_of(server).bits() & AccessControl::OWNER_RIGHTS.bits() != 0
-}
-
-/// Whether the one instance of a mandatory Object has to be there.
-fn stays(tree: &ObjectTree, object: ObjectId) -> bool {
-    tree.definition(object).is_some_and(|definition| {
-        definition.mandatory && definition.instances == crate::Multiplicity::Single
-    })
-}
-
-fn delete(object: ObjectId, instance: InstanceId) -> Change {
-    Change::Delete {
-        path: Path::Instance(object, instance),
-    }
 }
 
 /// What an Access Control Object Instance says of one server.

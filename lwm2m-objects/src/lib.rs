@@ -13,7 +13,8 @@
 //!   [`software`]: Objects with behaviour. [`ObjectTree::handle_timeout`] gives them the time, the
 //!   application calls them through [`ObjectTree::object_as_mut`], and [`ObjectTree::poll_changed`]
 //!   reports what they have changed.
-//! - [`access`]: access rights. [`accounts`]: the LwM2M Server Accounts.
+//! - [`access`]: access rights. [`accounts`]: the LwM2M Server Accounts. [`bootstrap`]: what the
+//!   Bootstrap interface does to the tree.
 //! - [`example`]: the Client of TS Appendix F.
 //!
 //! # A custom Object
@@ -72,6 +73,7 @@ extern crate alloc;
 
 pub mod access;
 mod behaviour;
+pub mod bootstrap;
 mod definition;
 pub mod example;
 mod saved;

@@ -345,6 +345,27 @@ impl fmt::Debug for ObjectTree {
     }
 }
 
+/// What a bootstrap needs to know of the commits that are [held](ObjectTree::hold).
+impl ObjectTree {
+    /// Whether a commit that is held has changed an Object Instance.
+    pub(crate) fn is_held(&self, object: ObjectId, instance: InstanceId) -> bool {
+        self.held.has(object, instance)
+    }
+
+    /// The Object Instances that commits that are held have changed, in order.
+    pub(crate) fn held_instances(&self) -> impl Iterator<Item = (ObjectId, InstanceId)> {
+        self.held.instances()
+    }
+
+    /// Whether an Object Instance was there before the commits that are held.
+    pub(crate) fn was_there(&self, object: ObjectId, instance: InstanceId) -> bool {
+        let is_there = || self.locate(Path::Instance(object, instance)).is_some();
+        self.held
+            .was_there(object, instance)
+            .unwrap_or_else(is_there)
+    }
+}
+
 /// What access control needs for each request.
 impl ObjectTree {
     /// The Access Control Object Instances about `target`, in ascending order.

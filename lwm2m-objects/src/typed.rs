@@ -101,7 +101,7 @@ impl Store {
 }
 
 /// The values of one Object Instance, by Resource ID and type.
-struct Values<'t> {
+pub(crate) struct Values<'t> {
     tree: &'t ObjectTree,
     object: ObjectId,
     instance: InstanceId,
@@ -110,32 +110,37 @@ struct Values<'t> {
 impl<'t> Values<'t> {
     fn new(tree: &'t ObjectTree, object: ObjectId, instance: InstanceId) -> Option<Self> {
         tree.locate(Path::Instance(object, instance))?;
-        Some(Self {
+        Some(Self::of(tree, object, instance))
+    }
+
+    /// Those of an Object Instance that is known to be there.
+    pub(crate) const fn of(tree: &'t ObjectTree, object: ObjectId, instance: InstanceId) -> Self {
+        Self {
             tree,
             object,
             instance,
-        })
+        }
     }
 
     fn get(&self, resource: u16) -> Option<Value> {
         self.tree.get(self.path(resource))
     }
 
-    fn string(&self, resource: u16) -> Option<String> {
+    pub(crate) fn string(&self, resource: u16) -> Option<String> {
         match self.get(resource)? {
             Value::String(text) => Some(text),
             _ => None,
         }
     }
 
-    fn opaque(&self, resource: u16) -> Option<Vec<u8>> {
+    pub(crate) fn opaque(&self, resource: u16) -> Option<Vec<u8>> {
         match self.get(resource)? {
             Value::Opaque(bytes) => Some(bytes),
             _ => None,
         }
     }
 
-    fn boolean(&self, resource: u16) -> Option<bool> {
+    pub(crate) fn boolean(&self, resource: u16) -> Option<bool> {
         match self.get(resource)? {
             Value::Boolean(truth) => Some(truth),
             _ => None,
@@ -143,7 +148,7 @@ impl<'t> Values<'t> {
     }
 
     /// An integer, if it fits the type.
-    fn number<N: TryFrom<i64>>(&self, resource: u16) -> Option<N> {
+    pub(crate) fn number<N: TryFrom<i64>>(&self, resource: u16) -> Option<N> {
         match self.get(resource)? {
             Value::Integer(number) | Value::Time(number) => N::try_from(number).ok(),
             _ => None,
@@ -206,7 +211,7 @@ impl<'t> Values<'t> {
         values
     }
 
-    fn path(&self, resource: u16) -> Path {
+    pub(crate) fn path(&self, resource: u16) -> Path {
         Path::Resource(self.object, self.instance, ResourceId::new(resource))
     }
 }

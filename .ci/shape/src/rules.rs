@@ -246,6 +246,7 @@ pub const ORDERS: &[Order] = &[
             &["tree"],
             &["typed"],
             &["access", "behaviour"],
+            &["bootstrap"],
             &["example"],
         ],
     },

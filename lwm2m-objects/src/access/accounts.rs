@@ -9,6 +9,13 @@ use crate::{
     typed::{Security, Server, Typed},
 };
 
+/// Bootstrap-Server (TS E.1).
+pub(crate) const BOOTSTRAP_SERVER: ResourceId = ResourceId::new(1);
+/// Short Server ID of a Security Object Instance (TS E.1).
+pub(crate) const SECURITY_SERVER_ID: ResourceId = ResourceId::new(10);
+/// Short Server ID of a Server Object Instance (TS E.2).
+pub(crate) const SERVER_ID: ResourceId = ResourceId::new(0);
+
 /// A LwM2M Server Account: a Security Object Instance that isn't a Bootstrap-Server's, and the Server
 /// Object Instance with the same Short Server ID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -83,12 +90,8 @@ fn only(tree: &ObjectTree) -> Option<ShortServerId> {
 pub(crate) fn server_instances(
     tree: &ObjectTree,
 ) -> impl Iterator<Item = (Option<ShortServerId>, InstanceId)> {
-    const SHORT_SERVER_ID: ResourceId = ResourceId::new(0);
-
-    tree.instances(ObjectId::SERVER).map(|instance| {
-        let at = Path::Resource(ObjectId::SERVER, instance, SHORT_SERVER_ID);
-        (short_server_id(tree, at), instance)
-    })
+    let instances = tree.instances(ObjectId::SERVER);
+    instances.map(|instance| (server_id(tree, instance), instance))
 }
 
 /// The Security Object Instances that aren't known to be a Bootstrap-Server's and their Short Server
@@ -96,25 +99,33 @@ pub(crate) fn server_instances(
 pub(crate) fn security_instances(
     tree: &ObjectTree,
 ) -> impl Iterator<Item = (Option<ShortServerId>, InstanceId)> {
-    const BOOTSTRAP_SERVER: ResourceId = ResourceId::new(1);
-    const SHORT_SERVER_ID: ResourceId = ResourceId::new(10);
-
-    let at = |instance, resource| Path::Resource(ObjectId::SECURITY, instance, resource);
-    let is_bootstrap_server =
-        move |instance| tree.get(at(instance, BOOTSTRAP_SERVER)) == Some(Value::Boolean(true));
     tree.instances(ObjectId::SECURITY)
-        .filter(move |instance| !is_bootstrap_server(*instance))
-        .map(move |instance| {
-            (
-                short_server_id(tree, at(instance, SHORT_SERVER_ID)),
-                instance,
-            )
-        })
+        .filter(|instance| !is_bootstrap_server(tree, *instance))
+        .map(|instance| (security_id(tree, instance), instance))
 }
 
-fn short_server_id(tree: &ObjectTree, at: Path) -> Option<ShortServerId> {
-    match tree.get(at)? {
-        Value::Integer(number) => ShortServerId::new(u16::try_from(number).ok()?),
+/// Whether a Security Object Instance is known to be a Bootstrap-Server's.
+pub(crate) fn is_bootstrap_server(tree: &ObjectTree, instance: InstanceId) -> bool {
+    let at = Path::Resource(ObjectId::SECURITY, instance, BOOTSTRAP_SERVER);
+    tree.get(at) == Some(Value::Boolean(true))
+}
+
+/// The Short Server ID of a Security Object Instance. That of a Bootstrap-Server means nothing.
+pub(crate) fn security_id(tree: &ObjectTree, instance: InstanceId) -> Option<ShortServerId> {
+    let at = Path::Resource(ObjectId::SECURITY, instance, SECURITY_SERVER_ID);
+    short_server_id(&tree.get(at)?)
+}
+
+/// The Short Server ID of a Server Object Instance.
+pub(crate) fn server_id(tree: &ObjectTree, instance: InstanceId) -> Option<ShortServerId> {
+    let at = Path::Resource(ObjectId::SERVER, instance, SERVER_ID);
+    short_server_id(&tree.get(at)?)
+}
+
+/// The Short Server ID that a value is, if it is one.
+pub(crate) fn short_server_id(value: &Value) -> Option<ShortServerId> {
+    match value {
+        Value::Integer(number) => ShortServerId::new(u16::try_from(*number).ok()?),
         _ => None,
     }
 }

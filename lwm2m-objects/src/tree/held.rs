@@ -5,7 +5,7 @@ mod unsettled;
 
 use alloc::{collections::BTreeMap, vec::Vec};
 
-use lwm2m_core::ObjectId;
+use lwm2m_core::{InstanceId, ObjectId};
 
 use self::{before::Before, unsettled::Unsettled};
 use super::{change::Change, object::Object, objects::Objects};
@@ -51,6 +51,26 @@ impl HeldCommits {
         if let (Some(held), Some(object)) = (&mut self.0, objects.get(id)) {
             held.entry(id).or_default().set(object, changes);
         }
+    }
+
+    /// Whether a commit that is held has changed an Object Instance.
+    pub(super) fn has(&self, object: ObjectId, instance: InstanceId) -> bool {
+        let held = self.0.as_ref().and_then(|held| held.get(&object));
+        held.is_some_and(|held| held.before.has(instance))
+    }
+
+    /// Whether an Object Instance that the Object has or doesn't have now was there before.
+    pub(super) fn was_there(&self, object: ObjectId, instance: InstanceId) -> Option<bool> {
+        let held = self.0.as_ref()?.get(&object)?;
+        held.before
+            .has(instance)
+            .then(|| !held.before.was_absent(instance))
+    }
+
+    /// The Object Instances that commits that are held have changed, in order.
+    pub(super) fn instances(&self) -> impl Iterator<Item = (ObjectId, InstanceId)> {
+        let held = self.0.iter().flatten();
+        held.flat_map(|(id, held)| held.before.instances().map(|instance| (*id, instance)))
     }
 
     /// The changes that take back all that is held of an Object, if anything is.

@@ -136,6 +136,7 @@ fn rights_of(acl: &[(u16, AccessRights)], owns: bool, server: ShortServerId) -> 
 }
 
 /// The readable part of an Access Control Object Instance that may lack some of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PartialAccessControl {
     pub(crate) target: Option<AclTarget>,
     pub(crate) acl: Vec<(u16, AccessRights)>,

@@ -102,6 +102,16 @@ impl Before {
         before.set(path.resource_instance(), value.clone());
     }
 
+    /// Whether something of the Object Instance has been changed since.
+    pub(super) fn has(&self, instance: InstanceId) -> bool {
+        self.instances.contains_key(&instance)
+    }
+
+    /// The Object Instances that have been changed since.
+    pub(super) fn instances(&self) -> impl Iterator<Item = InstanceId> {
+        self.instances.keys().copied()
+    }
+
     /// Whether the Object Instance was not there.
     pub(super) fn was_absent(&self, instance: InstanceId) -> bool {
         matches!(self.instances.get(&instance), Some(InstanceBefore::Absent))

@@ -1,0 +1,138 @@
+//! Whether the accounts are consistent (TS 5.2.2, E.1, E.2).
+
+use alloc::collections::BTreeMap;
+
+use lwm2m_core::{BindingMode, InstanceId, ObjectId, Path, ServerUri, ShortServerId};
+
+use crate::{
+    access::accounts::{is_bootstrap_server, security_id, server_id},
+    bootstrap::inconsistency::{Expected, Inconsistency},
+    tree::ObjectTree,
+    typed::{SecurityMode, Values},
+};
+
+/// The LwM2M Servers, each with its Security Object Instance.
+pub(super) type Servers = BTreeMap<ShortServerId, InstanceId>;
+
+/// Checks Security and Server Object. Returns the servers.
+pub(super) fn check(
+    tree: &ObjectTree,
+    supports: &dyn Fn(BindingMode) -> bool,
+) -> Result<Servers, Inconsistency> {
+    let mut servers = Servers::new();
+    let mut has_bootstrap_server = false;
+    for instance in tree.instances(ObjectId::SECURITY) {
+        let security = Values::of(tree, ObjectId::SECURITY, instance);
+        let of_bootstrap_server = is_bootstrap_server(tree, instance);
+        check_security(&security, of_bootstrap_server)?;
+        if of_bootstrap_server {
+            if has_bootstrap_server {
+                let path = Path::Instance(ObjectId::SECURITY, instance);
+                return Err(Inconsistency::at(path, Expected::OneBootstrapServer));
+            }
+            has_bootstrap_server = true;
+            continue;
+        }
+        let id =
+            security_id(tree, instance).ok_or(expected(&security, 10, Expected::ShortServerId))?;
+        if servers.insert(id, instance).is_some() {
+            return Err(expected(&security, 10, Expected::AnotherId(id)));
+        }
+    }
+    if servers.is_empty() {
+        let path = Path::Object(ObjectId::SECURITY);
+        return Err(Inconsistency::at(path, Expected::ServerAccount));
+    }
+    check_servers(tree, &servers, supports)?;
+    Ok(servers)
+}
+
+/// Checks all but the Short Server ID.
+fn check_security(security: &Values<'_>, of_bootstrap_server: bool) -> Result<(), Inconsistency> {
+    let uri = found(security, 0, security.string(0))?;
+    found(security, 1, security.boolean(1))?;
+    let mode = security.number(2).and_then(SecurityMode::from_number);
+    let mode = mode.ok_or(expected(security, 2, Expected::SecurityMode))?;
+    if !(of_bootstrap_server && uri.is_empty()) {
+        let fits = match ServerUri::parse(&uri) {
+            Ok(ServerUri::Coap { .. }) => mode == SecurityMode::NoSec,
+            Ok(ServerUri::Coaps { .. }) => mode != SecurityMode::NoSec,
+            // What secures SMS is in Resource 6.
+            Ok(_) => true,
+            Err(error) => return Err(expected(security, 0, Expected::ServerUri(error))),
+        };
+        if !fits {
+            return Err(expected(security, 0, Expected::SchemeOfMode));
+        }
+    }
+    for key in mode.key_resources() {
+        if security
+            .opaque(key.get())
+            .is_none_or(|octets| octets.is_empty())
+        {
+            return Err(expected(security, key.get(), Expected::Key));
+        }
+    }
+    Ok(())
+}
+
+/// Each server has exactly one Server Object Instance, and the other way round.
+fn check_servers(
+    tree: &ObjectTree,
+    servers: &Servers,
+    supports: &dyn Fn(BindingMode) -> bool,
+) -> Result<(), Inconsistency> {
+    let mut without = servers.clone();
+    for instance in tree.instances(ObjectId::SERVER) {
+        let server = Values::of(tree, ObjectId::SERVER, instance);
+        let id = server_id(tree, instance).ok_or(expected(&server, 0, Expected::ShortServerId))?;
+        let missing = expected(&server, 0, Expected::SecurityInstance(id));
+        let security = Values::of(tree, ObjectId::SECURITY, *servers.get(&id).ok_or(missing)?);
+        if without.remove(&id).is_none() {
+            return Err(expected(&server, 0, Expected::AnotherId(id)));
+        }
+        check_server(&server, &security, supports)?;
+    }
+    without.first_key_value().map_or(Ok(()), |(id, instance)| {
+        let security = Values::of(tree, ObjectId::SECURITY, *instance);
+        Err(expected(&security, 10, Expected::ServerInstance(*id)))
+    })
+}
+
+/// Checks all but the Short Server ID.
+fn check_server(
+    server: &Values<'_>,
+    security: &Values<'_>,
+    supports: &dyn Fn(BindingMode) -> bool,
+) -> Result<(), Inconsistency> {
+    let lifetime = found(server, 1, server.number::<i64>(1))?;
+    if !(1..=i64::from(u32::MAX)).contains(&lifetime) {
+        return Err(expected(server, 1, Expected::Lifetime));
+    }
+    found(server, 6, server.boolean(6))?;
+    let binding = found(server, 7, server.string(7))?;
+    let binding = binding
+        .parse::<BindingMode>()
+        .ok()
+        .filter(|binding| supports(*binding));
+    let binding = binding.ok_or(expected(server, 7, Expected::SupportedBinding))?;
+    if binding.has_sms() && !has_sms_number(security) {
+        return Err(expected(security, 9, Expected::SmsNumber));
+    }
+    Ok(())
+}
+
+/// Whether a server can be reached by SMS: by Resource 9 of its Security Object Instance, or by its URI.
+fn has_sms_number(security: &Values<'_>) -> bool {
+    let text = |resource: u16| security.string(resource).unwrap_or_default();
+    !text(9).is_empty() || matches!(ServerUri::parse(&text(0)), Ok(ServerUri::Sms(_)))
+}
+
+/// The value of a mandatory Resource.
+fn found<V>(values: &Values<'_>, resource: u16, value: Option<V>) -> Result<V, Inconsistency> {
+    value.ok_or(expected(values, resource, Expected::Mandatory))
+}
+
+fn expected(values: &Values<'_>, resource: u16, expected: Expected) -> Inconsistency {
+    Inconsistency::at(values.path(resource), expected)
+}

@@ -1,0 +1,288 @@
+//! Servers whose accounts a bootstrap takes, and some of which come back in it.
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
+
+use lwm2m_core::{InstanceId, ObjectId, Path, ResourceId, ShortServerId, Value};
+
+use super::commands::{CommandChanges, Lost};
+use crate::{
+    access::{
+        accounts::{security_instances, server_instances},
+        free_instances,
+        unbootstrapping::{Control, Fate, Leaving, Place},
+    },
+    tree::{AclTarget, Change, ObjectTree},
+    typed::{AccessControl, PartialAccessControl},
+};
+
+/// What a bootstrap has taken from servers whose accounts it has deleted (TS E.1.3). Most of them come
+/// back before the Finish: a Bootstrap-Server deletes `/0` and `/1`, and writes them again.
+///
+/// It takes memory for what was there before the bootstrap, and at most once.
+///
+/// ```
+/// use lwm2m_core::Path;
+/// use lwm2m_objects::{Typed, bootstrap::{self, Unbootstrapped}, example, typed::Security};
+///
+/// let mut tree = example::client();
+/// let (mut unbootstrapped, control): (_, Path) = (Unbootstrapped::new(), "/2/3/2/101".parse()?);
+/// tree.hold();
+/// let command = bootstrap::delete(&tree, "/0/1".parse()?)?;
+/// tree.commit(command.changes())?;
+/// unbootstrapped.follow(command);
+/// assert_eq!(tree.get(control), None);
+///
+/// // The Bootstrap-Server writes `/0/1` and `/1/0` again.
+/// # use lwm2m_core::{InstanceId, codec::{Content, Event, Sink}};
+/// # for (object, from) in [(0_u16, example::client()), (1, example::client())] {
+/// #     let at = Path::Instance(object.into(), InstanceId::new(1 - object).unwrap());
+/// #     let mut transaction = tree.bootstrap_write(at)?;
+/// #     transaction.event(Event::Instance(at.instance()))?;
+/// #     for resource in from.resources(object.into(), at.instance().unwrap()) {
+/// #         let path = Path::Resource(object.into(), at.instance().unwrap(), resource.id);
+/// #         if let Some(value) = from.get(path) {
+/// #             let (value, time) = (value.as_ref(), None);
+/// #             transaction.event(Event::Resource { id: resource.id, value, time })?;
+/// #         }
+/// #     }
+/// #     transaction.event(Event::EndInstance)?;
+/// #     let command = bootstrap::written(&tree, transaction.finish()?)?;
+/// #     tree.commit(command.changes())?;
+/// #     unbootstrapped.follow(command);
+/// # }
+/// tree.change(unbootstrapped.restored(&tree))?;
+/// assert_eq!(tree.get(control), example::client().get(control));
+/// assert_eq!(unbootstrapped.servers(&tree).count(), 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Unbootstrapped {
+    /// The servers whose accounts were deleted.
+    leaving: BTreeSet<ShortServerId>,
+    /// These and the others that there were.
+    known: BTreeSet<ShortServerId>,
+    /// The Access Control Object Instances that were changed or deleted, as they were.
+    controls: BTreeMap<InstanceId, Control>,
+    /// The other Object Instances that were deleted, except for Server Object Instances.
+    instances: BTreeMap<Place, Lost>,
+}
+
+impl Unbootstrapped {
+    /// Nothing yet: a bootstrap begins.
+    pub const fn new() -> Self {
+        Self {
+            leaving: BTreeSet::new(),
+            known: BTreeSet::new(),
+            controls: BTreeMap::new(),
+            instances: BTreeMap::new(),
+        }
+    }
+
+    /// Remembers what a command has taken, after its commit. What the command itself has written or
+    /// deleted isn't for the Client to restore any more.
+    pub fn follow(&mut self, committed: CommandChanges) {
+        let CommandChanges { named, losses, .. } = committed;
+        for path in named {
+            let is_named =
+                |(object, instance): Place| path.contains(&Path::Instance(object, instance));
+            self.controls
+                .retain(|id, _| !is_named((ObjectId::ACCESS_CONTROL, *id)));
+            self.instances.retain(|at, _| !is_named(*at));
+        }
+        self.leaving.extend(losses.leaving);
+        self.known.extend(losses.known);
+        for (at, mut lost) in losses.instances {
+            // The first rights count: a later command sees what an earlier one has left.
+            let first = self.controls.values();
+            let mut first = first.filter(|control| control.was.instance() == Some(at));
+            if let Some(first) = first.next() {
+                lost.control = first.clone();
+            }
+            self.instances.entry(at).or_insert(lost);
+        }
+        for (id, control) in losses.controls {
+            self.controls.entry(id).or_insert(control);
+        }
+    }
+
+    /// The servers that have not come back, in ascending order: their observations end, and they may be
+    /// told by a De-register (TS E.1.3, 3 and 5).
+    pub fn servers(&self, tree: &ObjectTree) -> impl Iterator<Item = ShortServerId> {
+        self.not_back(tree).into_iter()
+    }
+
+    /// The changes that give servers that have come back what was taken from them: the rights in the
+    /// Access Control Object, and the Object Instances that went with them. Afterwards all is as if
+    /// TS E.1.3 had been carried out for the other servers alone. Rights on a Server Object Instance
+    /// follow it to another Object Instance ID.
+    ///
+    /// Commit them at the Finish, before the [check](super::check). If the Finish is refused, ask again
+    /// at the next one.
+    pub fn restored(&self, tree: &ObjectTree) -> Vec<Change> {
+        let leaving = self.not_back(tree);
+        let present = security_instances(tree).filter_map(|(id, _)| id);
+        let fates = Leaving {
+            leaving: &leaving,
+            staying: present.filter(|id| self.known.contains(id)).collect(),
+        };
+        let mut restoring = Restoring::new(tree);
+        for (at, lost) in &self.instances {
+            if !matches!(fates.fate(&lost.control), Fate::Goes) {
+                restoring.instance(*at, &lost.values);
+            }
+        }
+        for (id, control) in &self.controls {
+            let wanted = match fates.fate(control) {
+                Fate::Goes => continue,
+                Fate::Stays => control.was.clone(),
+                Fate::Becomes(new) => new,
+            };
+            restoring.control(*id, control.server, wanted);
+        }
+        restoring.changes
+    }
+
+    fn not_back(&self, tree: &ObjectTree) -> BTreeSet<ShortServerId> {
+        let back = security_instances(tree).filter_map(|(id, _)| id).collect();
+        &self.leaving - &back
+    }
+}
+
+/// The changes that restore something.
+struct Restoring<'t> {
+    tree: &'t ObjectTree,
+    changes: Vec<Change>,
+    /// The Object Instances that they create.
+    created: BTreeSet<Place>,
+}
+
+impl<'t> Restoring<'t> {
+    const fn new(tree: &'t ObjectTree) -> Self {
+        Self {
+            tree,
+            changes: Vec::new(),
+            created: BTreeSet::new(),
+        }
+    }
+
+    fn has(&self, at: Place) -> bool {
+        self.created.contains(&at) || self.tree.locate(Path::Instance(at.0, at.1)).is_some()
+    }
+
+    /// Creates an Object Instance, unless it is there. Of its values it gets those that its Object
+    /// takes: those of an update machine are the machine's.
+    fn instance(&mut self, at: Place, values: &[Change]) {
+        let Some(object) = self.tree.object(at.0).filter(|_| !self.has(at)) else {
+            return;
+        };
+        let (create, rest) = values.split_at(values.len().min(1));
+        let mut taken = create.to_vec();
+        if object.prepare(values).is_ok() {
+            taken.extend_from_slice(rest);
+        } else {
+            for change in rest {
+                taken.push(change.clone());
+                if object.prepare(&taken).is_err() {
+                    taken.pop();
+                }
+            }
+        }
+        if object.prepare(&taken).is_ok() {
+            self.changes.append(&mut taken);
+            self.created.insert(at);
+        }
+    }
+
+    /// Gives an Access Control Object Instance this content, if what it is about is there and nothing
+    /// else has been said of that. `server` has the Server Object Instance that it is about.
+    fn control(
+        &mut self,
+        id: InstanceId,
+        server: Option<ShortServerId>,
+        mut wanted: PartialAccessControl,
+    ) {
+        if let Some(server) = server {
+            let mut instances = server_instances(self.tree);
+            let Some((_, at)) = instances.find(|(found, _)| *found == Some(server)) else {
+                return;
+            };
+            wanted.target = Some(AclTarget::Instance(ObjectId::SERVER, at));
+        }
+        let tree = self.tree;
+        let target = tree.access_target(id);
+        if target == wanted.target && self.has((ObjectId::ACCESS_CONTROL, id)) {
+            let present = PartialAccessControl::load(tree, id);
+            self.changes.extend(present.changes_to(&wanted, id));
+            return;
+        }
+        let Some(about) = wanted.target else {
+            return;
+        };
+        let is_there = match about {
+            AclTarget::Instance(object, instance) => self.has((object, instance)),
+            AclTarget::Object(object) => tree.object(object).is_some(),
+        };
+        let mut others = tree.access_controls(about);
+        if !is_there || others.any(|id| tree.access_target(id) == Some(about)) {
+            return;
+        }
+        let Some(id) = self.free_id(id) else {
+            return;
+        };
+        self.changes.extend(created(tree, id, about, &wanted));
+        self.created.insert((ObjectId::ACCESS_CONTROL, id));
+    }
+
+    /// This identifier if it is free, else the first one that is.
+    fn free_id(&self, id: InstanceId) -> Option<InstanceId> {
+        let is_free = |id: &InstanceId| !self.has((ObjectId::ACCESS_CONTROL, *id));
+        let object = self.tree.object(ObjectId::ACCESS_CONTROL)?;
+        Some(id)
+            .filter(is_free)
+            .or_else(|| free_instances(object).find(is_free))
+    }
+}
+
+/// The changes that create an Access Control Object Instance about a target.
+fn created(
+    tree: &ObjectTree,
+    id: InstanceId,
+    target: AclTarget,
+    wanted: &PartialAccessControl,
+) -> Vec<Change> {
+    const ACL: ResourceId = ResourceId::new(AccessControl::ACL);
+
+    let controls = tree.object(ObjectId::ACCESS_CONTROL);
+    let has_acl = controls.is_some_and(|controls| controls.supports(ACL));
+    let path = |resource: u16| Path::Resource(ObjectId::ACCESS_CONTROL, id, resource.into());
+    let set = |path: Path, number: u16| Change::Set {
+        path,
+        value: Value::Integer(number.into()),
+    };
+    let (object, instance) = target.numbers();
+    let mut changes = Vec::from([
+        Change::Create {
+            path: Path::Instance(ObjectId::ACCESS_CONTROL, id),
+        },
+        set(path(0), object),
+        set(path(1), instance),
+    ]);
+    if has_acl {
+        changes.push(Change::Clear {
+            path: path(AccessControl::ACL),
+        });
+        changes.extend(wanted.acl.iter().map(|(entry, rights)| {
+            let at = Path::ResourceInstance(ObjectId::ACCESS_CONTROL, id, ACL, (*entry).into());
+            set(at, rights.bits())
+        }));
+    }
+    changes.extend(
+        wanted
+            .owner
+            .map(|owner| set(path(AccessControl::OWNER), owner)),
+    );
+    changes
+}
