@@ -89,7 +89,7 @@ pub const ORDERS: &[Order] = &[
         layers: &[
             &["apdu", "file", "oid"],
             &["config", "contents", "error", "exchange"],
-            &["ber", "step"],
+            &["ber", "refresh", "step"],
             &["control", "directory"],
             &["fetch"],
             &["walk"],

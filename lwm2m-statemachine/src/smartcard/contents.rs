@@ -133,6 +133,26 @@ impl CardContents {
         changes
     }
 
+    /// These contents, in which what is [superseded](Self::supersede) before stays so if it is the
+    /// same now.
+    pub(super) fn after(mut self, before: &Self) -> Self {
+        for (place, known) in &mut self.known {
+            let same = before.known.get(place);
+            let same = same.filter(|before| before.fingerprint == known.fingerprint);
+            known.superseded |= same.is_some_and(|before| before.superseded);
+        }
+        self
+    }
+
+    /// Forgets Object Instances.
+    pub(super) fn forget(&mut self, paths: &[Path]) {
+        for path in paths {
+            if let Some(place) = path.object().zip(path.instance()) {
+                self.known.remove(&place);
+            }
+        }
+    }
+
     fn has(&self, path: Path) -> bool {
         let place = path.object().zip(path.instance());
         place.is_some_and(|place| self.known.contains_key(&place))

@@ -17,7 +17,7 @@ pub const MAX_FILE: usize = 32 * 1024;
 const HEADER: usize = 4;
 
 /// A bootstrap file whose structure has been checked: Objects, and the Object Instances of each as
-/// TLV. What the values mean is checked by the tree that takes them.
+/// TLV. What the values mean is checked by the tree that takes them: see [`refresh`](super::refresh()).
 ///
 /// [`Debug`](fmt::Debug) shows Objects and versions, but no values, as some are keys.
 ///
@@ -42,7 +42,7 @@ const HEADER: usize = 4;
 /// assert_eq!((object.object, object.version), (ObjectId::SERVER, Version::INITIAL));
 /// # Ok::<(), lwm2m_statemachine::smartcard::FileError>(())
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct BootstrapFile<'f> {
     objects: Vec<CardObject<'f>>,
 }
@@ -123,7 +123,7 @@ pub enum FileProblem {
 }
 
 impl FileProblem {
-    const fn at(self, offset: usize) -> FileError {
+    pub(super) const fn at(self, offset: usize) -> FileError {
         FileError {
             offset,
             problem: self,

@@ -4,6 +4,7 @@
 //! - [`Walk`]: finds and reads the file. It says which command to send to the card, and is fed the
 //!   response, so that the caller only exchanges APDUs.
 //! - [`BootstrapFile`]: the file, decoded.
+//! - [`refresh()`]: applies the file to the tree, and takes away what the card no longer has.
 //! - [`CardContents`]: which Object Instances come from the card, and whether it still has the same.
 //!
 //! # The loop
@@ -93,6 +94,7 @@ mod exchange;
 mod fetch;
 mod file;
 mod oid;
+mod refresh;
 mod step;
 mod walk;
 
@@ -103,6 +105,7 @@ pub use self::{
     error::{CardFile, DataError, DataProblem, WalkError},
     file::{BootstrapFile, CardObject, FileError, FileProblem, MAX_FILE},
     oid::{ObjectIdentifier, ObjectIdentifierError},
+    refresh::{BootstrapUnderWay, Refreshed, Refused, refresh},
     step::{PinRequest, Step},
     walk::Walk,
 };

@@ -5,4 +5,5 @@ mod damaged;
 mod file;
 mod pin;
 mod properties;
+mod refresh;
 mod walk;

@@ -1,0 +1,300 @@
+//! Applying what a smartcard has to the tree, and taking away what it no longer has (TS 5.2.3.2).
+
+use alloc::vec::Vec;
+
+use lwm2m_core::{
+    BindingMode, ObjectId, Path, ShortServerId, Version,
+    codec::{DecodeFailure, Scope},
+};
+use lwm2m_objects::{
+    Change, CheckedChanges, ObjectTree, WriteError,
+    bootstrap::{self, CommandChanges, Expected, Inconsistency, Unbootstrapped},
+};
+use lwm2m_tlv::decode;
+use thiserror::Error;
+
+use super::{
+    contents::{CardChanges, CardContents},
+    file::{BootstrapFile, CardInstance, FileError, FileProblem},
+};
+
+/// Has the tree follow the card: applies what the card has that is new, and takes away what came from
+/// the card and is changed or gone (TS 5.2.3.2). Ask at the start, and at each Register and Update of a
+/// server that [comes from the card](CardContents::provides_account), before anything is sent.
+///
+/// `before` is what the last refresh returned; nothing at first. `file` is the bootstrap file that the
+/// card has now. It is `None` if there is none, or no card: all that came from it is deleted. `supports`
+/// says which bindings the Client supports.
+///
+/// The file goes the way of a Bootstrap-Write. It is applied whole, if the tree is
+/// [consistent](bootstrap::check) with it, or not at all. What is the same as before isn't written
+/// again, so that what servers have set stays. If a file can't be applied, what came from the card and
+/// isn't there any more or is there with other contents is deleted all the same: it must not be used.
+///
+/// ```
+/// use lwm2m_objects::{ObjectTree, SECURITY, SERVER, Store};
+/// use lwm2m_statemachine::smartcard::{self, CardContents};
+///
+/// let mut tree = ObjectTree::new();
+/// tree.add(Store::new(&SECURITY).supporting(0..=12));
+/// tree.add(Store::new(&SERVER).supporting(0..=8));
+/// let file = b"\x00\x02\x00\x35\
+///     \x00\x00\x00\x00\x19\x08\x00\x16\
+///     \xC5\x00coap:\xC1\x01\x00\xC1\x02\x03\xC0\x03\xC0\x04\xC0\x05\xC1\x0A\x65\
+///     \x00\x01\x00\x00\x12\x08\x00\x0F\
+///     \xC1\x00\x65\xC4\x01\x00\x01\x51\x80\xC1\x06\x00\xC1\x07U";
+/// let nothing = CardContents::default();
+/// let refreshed = smartcard::refresh(&mut tree, &nothing, Some(file), |_| true)?;
+/// let refused = refreshed.refused.expect("the URI has no host");
+/// assert!(refused.to_string().starts_with("/0/0/0: expected the URI of a server"));
+/// assert_eq!(tree.get("/1/0/0".parse()?), None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// [`BootstrapUnderWay`] while the commits of a bootstrap are [held](ObjectTree::hold); ask again
+/// afterwards.
+pub fn refresh(
+    tree: &mut ObjectTree,
+    before: &CardContents,
+    file: Option<&[u8]>,
+    supports: impl Fn(BindingMode) -> bool,
+) -> Result<Refreshed, BootstrapUnderWay> {
+    if tree.is_holding() {
+        return Err(BootstrapUnderWay);
+    }
+    let decoded = file.map_or(Ok(BootstrapFile::default()), BootstrapFile::decode);
+    let (now, refused) = match decoded {
+        Ok(file) => {
+            let now = CardContents::of(&file).after(before);
+            let changes = before.compare(&now);
+            match apply(tree, &file, &changes, supports) {
+                Ok(followed) => return Ok(followed.refreshed(now, changes, None)),
+                Err(refused) => (now, refused),
+            }
+        }
+        // Nothing of before is there any more.
+        Err(error) => (CardContents::default(), Refused::File(error)),
+    };
+    Ok(disable(tree, before, &now, refused))
+}
+
+/// What a [`refresh`] has done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refreshed {
+    /// What the tree has from the card now, for the next refresh.
+    pub contents: CardContents,
+    /// How the card differed from what it was. If this is empty, nothing has happened.
+    pub changes: CardChanges,
+    /// The servers whose accounts are gone, in ascending order. Their observations end (TS E.1.3).
+    pub servers: Vec<ShortServerId>,
+    /// What reads differently to servers, as by [`ObjectTree::commit`]. A path may be there twice.
+    pub paths: Vec<Path>,
+    /// Why the file wasn't applied. Then what is added in [`changes`](Self::changes) isn't in the tree,
+    /// and what is changed or removed was deleted.
+    pub refused: Option<Refused>,
+}
+
+/// Why a bootstrap file isn't applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Refused {
+    /// The file isn't one, or a value isn't of the data type of its Resource.
+    #[error("{0}")]
+    File(#[from] FileError),
+    /// An Object has another version than the Client's.
+    #[error("Object {object} of version {card} on the card, expected {client}")]
+    Version {
+        /// Which Object.
+        object: ObjectId,
+        /// Its version on the card.
+        card: Version,
+        /// Its version in the tree.
+        client: Version,
+    },
+    /// The tree doesn't take it.
+    #[error("{0}")]
+    Write(#[from] WriteError),
+    /// With it, the configuration would not be consistent (TS 5.2.6).
+    #[error("{0}")]
+    Inconsistent(#[from] Inconsistency),
+}
+
+/// A bootstrap is under way, so the card has to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("a bootstrap is under way")]
+pub struct BootstrapUnderWay;
+
+/// Applies a file whole, or not at all.
+fn apply(
+    tree: &mut ObjectTree,
+    file: &BootstrapFile<'_>,
+    changes: &CardChanges,
+    supports: impl Fn(BindingMode) -> bool,
+) -> Result<Followed, Refused> {
+    if changes.is_empty() {
+        return Ok(Followed::default());
+    }
+    tree.hold();
+    let applied = try_apply(tree, file, changes, supports);
+    if applied.is_ok() {
+        tree.keep();
+    } else {
+        tree.roll_back();
+    }
+    applied
+}
+
+fn try_apply(
+    tree: &mut ObjectTree,
+    file: &BootstrapFile<'_>,
+    changes: &CardChanges,
+    supports: impl Fn(BindingMode) -> bool,
+) -> Result<Followed, Refused> {
+    let mut followed = Followed::default();
+    // All at once: servers may have changed places.
+    let written = written(tree, file, changes)?;
+    followed.commit(tree, bootstrap::written(tree, written)?)?;
+    for path in &changes.removed {
+        followed.delete(tree, *path)?;
+    }
+    followed.change(tree, followed.gone.restored(tree))?;
+    followed.change(tree, bootstrap::replaced(tree)?)?;
+    if !changes.added.is_empty() || !changes.changed.is_empty() {
+        check(tree, supports)?;
+    }
+    followed.servers = followed.gone.servers(tree).collect();
+    Ok(followed)
+}
+
+/// The Bootstrap-Writes of what is new and what is changed.
+fn written(
+    tree: &ObjectTree,
+    file: &BootstrapFile<'_>,
+    changes: &CardChanges,
+) -> Result<CheckedChanges, Refused> {
+    let mut transaction = tree.transaction();
+    for instance in file.instances() {
+        let path = instance.path();
+        // Both are in ascending order.
+        let is_written = [&changes.added, &changes.changed]
+            .iter()
+            .any(|list| list.binary_search(&path).is_ok());
+        if !is_written {
+            continue;
+        }
+        check_version(tree, &instance)?;
+        transaction.bootstrap_write(path)?;
+        let decoded = decode(
+            instance.resources,
+            Scope::write(path),
+            tree,
+            &mut transaction,
+        );
+        decoded.map_err(|failure| match failure {
+            DecodeFailure::Malformed(error) => {
+                let offset = instance.offset.saturating_add(error.offset);
+                FileProblem::Tlv(error.problem).at(offset).into()
+            }
+            DecodeFailure::Sink(error) => Refused::Write(error),
+        })?;
+    }
+    Ok(transaction.finish()?)
+}
+
+fn check_version(tree: &ObjectTree, instance: &CardInstance<'_>) -> Result<(), Refused> {
+    let (object, card) = (instance.object, instance.version);
+    match tree.definition(object).map(|definition| definition.version) {
+        Some(client) if client != card => Err(Refused::Version {
+            object,
+            card,
+            client,
+        }),
+        // An Object that isn't there is for the Bootstrap-Write to refuse.
+        _ => Ok(()),
+    }
+}
+
+/// The check at a Finish. A card may have the account of a Bootstrap-Server alone (TS 5.2.2).
+fn check(tree: &ObjectTree, supports: impl Fn(BindingMode) -> bool) -> Result<(), Refused> {
+    match bootstrap::check(tree, supports) {
+        Err(error) if error.expected == Expected::ServerAccount => {
+            let any = tree.instances(ObjectId::SECURITY).next().is_some();
+            any.then_some(()).ok_or(error.into())
+        }
+        other => Ok(other?),
+    }
+}
+
+/// Deletes what came from the card and is changed or gone.
+fn disable(
+    tree: &mut ObjectTree,
+    before: &CardContents,
+    now: &CardContents,
+    refused: Refused,
+) -> Refreshed {
+    let changes = before.compare(now);
+    let mut followed = Followed::default();
+    for path in changes.changed.iter().chain(&changes.removed) {
+        // What an Object refuses to delete stays; there is no one to tell.
+        let _ = followed.delete(tree, *path);
+    }
+    followed.servers = followed.gone.servers(tree).collect();
+    let mut contents = before.clone();
+    contents.forget(&changes.changed);
+    contents.forget(&changes.removed);
+    followed.refreshed(contents, changes, Some(refused))
+}
+
+/// What was done to the tree so far.
+#[derive(Default)]
+struct Followed {
+    gone: Unbootstrapped,
+    servers: Vec<ShortServerId>,
+    paths: Vec<Path>,
+}
+
+impl Followed {
+    fn commit(&mut self, tree: &mut ObjectTree, command: CommandChanges) -> Result<(), WriteError> {
+        self.paths.extend(tree.commit(command.changes())?);
+        self.gone.follow(command);
+        Ok(())
+    }
+
+    fn change(&mut self, tree: &mut ObjectTree, changes: Vec<Change>) -> Result<(), WriteError> {
+        self.paths.extend(tree.change(changes)?);
+        Ok(())
+    }
+
+    /// Deletes an Object Instance, with what follows from it. The single instance of a mandatory Object
+    /// stays (TS D.1).
+    fn delete(&mut self, tree: &mut ObjectTree, path: Path) -> Result<(), WriteError> {
+        match bootstrap::delete(tree, path) {
+            Ok(command) => self.commit(tree, command),
+            // By its name it can't be deleted. But the card may take its own account back.
+            Err(bootstrap::Refusal::Stays(_)) if path.object() == Some(ObjectId::SECURITY) => {
+                self.change(tree, Vec::from([Change::Delete { path }]))
+            }
+            Err(bootstrap::Refusal::Changes(error)) => Err(error),
+            // It went with its server, or it stays.
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn refreshed(
+        self,
+        contents: CardContents,
+        changes: CardChanges,
+        refused: Option<Refused>,
+    ) -> Refreshed {
+        Refreshed {
+            contents,
+            changes,
+            servers: self.servers,
+            paths: self.paths,
+            refused,
+        }
+    }
+}
