@@ -15,6 +15,7 @@ mod paths;
 mod program;
 mod queries;
 mod recording;
+mod smartcard;
 mod text;
 mod tlv;
 
@@ -29,6 +30,7 @@ pub use self::{
     paths::paths,
     program::{LONGEST_LONG_PROGRAM, LONGEST_PROGRAM},
     queries::queries,
+    smartcard::smartcard,
     text::text,
     tlv::tlv,
 };
@@ -47,6 +49,7 @@ pub const TARGETS: &[Target] = &[
     ("linkformat", linkformat),
     ("paths", paths),
     ("queries", queries),
+    ("smartcard", smartcard),
     ("text", text),
     ("tlv", tlv),
 ];
