@@ -4,7 +4,7 @@ use alloc::{collections::BTreeMap, vec::Vec};
 use core::{fmt, hash::Hasher};
 
 use lwm2m_core::{InstanceId, ObjectId, Path};
-use lwm2m_objects::Account;
+use lwm2m_objects::{Account, ObjectTree};
 use siphasher::sip128::{Hasher128, SipHasher24};
 
 use super::file::{BootstrapFile, CardInstance};
@@ -102,8 +102,8 @@ impl CardContents {
         self.paths().next().is_none()
     }
 
-    /// Notes that a Bootstrap-Server has written or deleted an Object Instance. It is no longer the
-    /// card's, until the card has something else for it.
+    /// Notes that a Bootstrap-Server has written or deleted an Object Instance, or that a server has
+    /// deleted it. It is no longer the card's, until the card has something else for it.
     pub fn supersede(&mut self, object: ObjectId, instance: InstanceId) {
         if let Some(known) = self.known.get_mut(&(object, instance)) {
             known.superseded = true;
@@ -144,13 +144,16 @@ impl CardContents {
         self
     }
 
-    /// Forgets Object Instances.
-    pub(super) fn forget(&mut self, paths: &[Path]) {
-        for path in paths {
-            if let Some(place) = path.object().zip(path.instance()) {
-                self.known.remove(&place);
-            }
-        }
+    /// The Object Instances from the card that the tree doesn't have, in ascending order.
+    pub(super) fn missing(&self, tree: &ObjectTree) -> impl Iterator<Item = Path> {
+        self.paths().filter(|path| tree.locate(*path).is_none())
+    }
+
+    /// These contents without what the tree doesn't have.
+    pub(super) fn within(mut self, tree: &ObjectTree) -> Self {
+        self.known
+            .retain(|place, known| known.superseded || tree.locate(path_of(*place)).is_some());
+        self
     }
 
     fn has(&self, path: Path) -> bool {
@@ -163,6 +166,13 @@ impl CardChanges {
     /// Whether the card has what it had.
     pub const fn is_empty(&self) -> bool {
         self.added.is_empty() && self.changed.is_empty() && self.removed.is_empty()
+    }
+
+    /// Whether an Object Instance is to be written.
+    pub(super) fn write(&self, path: Path) -> bool {
+        // Both lists are in ascending order.
+        let mut lists = [&self.added, &self.changed].into_iter();
+        lists.any(|list| list.binary_search(&path).is_ok())
     }
 
     /// Whether the account of a server isn't any more what it was: one of its Object Instances is

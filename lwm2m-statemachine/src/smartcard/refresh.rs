@@ -64,12 +64,14 @@ pub fn refresh(
     if tree.is_holding() {
         return Err(BootstrapUnderWay);
     }
+    // What the tree has lost is as if it had never come from the card.
+    let before = &before.clone().within(tree);
     let decoded = file.map_or(Ok(BootstrapFile::default()), BootstrapFile::decode);
     let (now, refused) = match decoded {
         Ok(file) => {
             let now = CardContents::of(&file).after(before);
             let changes = before.compare(&now);
-            match apply(tree, &file, &changes, supports) {
+            match apply(tree, &file, &now, &changes, supports) {
                 Ok(followed) => return Ok(followed.refreshed(now, changes, None)),
                 Err(refused) => (now, refused),
             }
@@ -131,6 +133,7 @@ pub struct BootstrapUnderWay;
 fn apply(
     tree: &mut ObjectTree,
     file: &BootstrapFile<'_>,
+    now: &CardContents,
     changes: &CardChanges,
     supports: impl Fn(BindingMode) -> bool,
 ) -> Result<Followed, Refused> {
@@ -138,7 +141,7 @@ fn apply(
         return Ok(Followed::default());
     }
     tree.hold();
-    let applied = try_apply(tree, file, changes, supports);
+    let applied = try_apply(tree, file, now, changes, supports);
     if applied.is_ok() {
         tree.keep();
     } else {
@@ -150,41 +153,36 @@ fn apply(
 fn try_apply(
     tree: &mut ObjectTree,
     file: &BootstrapFile<'_>,
+    now: &CardContents,
     changes: &CardChanges,
     supports: impl Fn(BindingMode) -> bool,
 ) -> Result<Followed, Refused> {
     let mut followed = Followed::default();
     // All at once: servers may have changed places.
-    let written = written(tree, file, changes)?;
-    followed.commit(tree, bootstrap::written(tree, written)?)?;
-    for path in &changes.removed {
-        followed.delete(tree, *path)?;
-    }
+    followed.write(tree, file, |path| changes.write(path))?;
+    followed.delete_all(tree, &changes.removed)?;
+    // Other Object Instances of the card may have gone with a server that it no longer has. The file is
+    // applied whole, so they come back, and the check looks at them.
+    let lost: Vec<Path> = now.missing(tree).collect();
+    followed.write(tree, file, |path| lost.binary_search(&path).is_ok())?;
     followed.change(tree, followed.gone.restored(tree))?;
     followed.change(tree, bootstrap::replaced(tree)?)?;
-    if !changes.added.is_empty() || !changes.changed.is_empty() {
+    if !file.is_empty() {
         check(tree, supports)?;
     }
     followed.servers = followed.gone.servers(tree).collect();
     Ok(followed)
 }
 
-/// The Bootstrap-Writes of what is new and what is changed.
+/// The Bootstrap-Writes of some of the Object Instances of a file.
 fn written(
     tree: &ObjectTree,
     file: &BootstrapFile<'_>,
-    changes: &CardChanges,
+    which: impl Fn(Path) -> bool,
 ) -> Result<CheckedChanges, Refused> {
     let mut transaction = tree.transaction();
-    for instance in file.instances() {
+    for instance in file.instances().filter(|instance| which(instance.path())) {
         let path = instance.path();
-        // Both are in ascending order.
-        let is_written = [&changes.added, &changes.changed]
-            .iter()
-            .any(|list| list.binary_search(&path).is_ok());
-        if !is_written {
-            continue;
-        }
         check_version(tree, &instance)?;
         transaction.bootstrap_write(path)?;
         let decoded = decode(
@@ -237,14 +235,12 @@ fn disable(
 ) -> Refreshed {
     let changes = before.compare(now);
     let mut followed = Followed::default();
-    for path in changes.changed.iter().chain(&changes.removed) {
-        // What an Object refuses to delete stays; there is no one to tell.
+    for path in changes.removed.iter().chain(&changes.changed) {
+        // What an Object refuses to delete stays the card's, and the next refresh tries again.
         let _ = followed.delete(tree, *path);
     }
     followed.servers = followed.gone.servers(tree).collect();
-    let mut contents = before.clone();
-    contents.forget(&changes.changed);
-    contents.forget(&changes.removed);
+    let contents = before.clone().within(tree);
     followed.refreshed(contents, changes, Some(refused))
 }
 
@@ -263,9 +259,27 @@ impl Followed {
         Ok(())
     }
 
+    fn write(
+        &mut self,
+        tree: &mut ObjectTree,
+        file: &BootstrapFile<'_>,
+        which: impl Fn(Path) -> bool,
+    ) -> Result<(), Refused> {
+        let written = written(tree, file, which)?;
+        let command = bootstrap::written(tree, written)?;
+        Ok(self.commit(tree, command)?)
+    }
+
     fn change(&mut self, tree: &mut ObjectTree, changes: Vec<Change>) -> Result<(), WriteError> {
         self.paths.extend(tree.change(changes)?);
         Ok(())
+    }
+
+    /// Deletes Object Instances. The last ones are the first: rights of the card's that would go with a
+    /// server have to go by their own name, or they would come back with it.
+    fn delete_all(&mut self, tree: &mut ObjectTree, paths: &[Path]) -> Result<(), WriteError> {
+        let mut paths = paths.iter().rev();
+        paths.try_for_each(|path| self.delete(tree, *path))
     }
 
     /// Deletes an Object Instance, with what follows from it. The single instance of a mandatory Object

@@ -5,5 +5,7 @@ mod damaged;
 mod file;
 mod pin;
 mod properties;
+mod provisioned;
 mod refresh;
+mod refused;
 mod walk;

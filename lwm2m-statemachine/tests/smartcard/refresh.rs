@@ -1,157 +1,18 @@
 //! What a card has, in the tree: applied, followed and taken away (TS 5.2.3.2).
 
-use lwm2m_core::{BindingMode, InstanceId, ObjectId, Path, Value, Version};
+use lwm2m_core::{InstanceId, ObjectId, Path, Value};
 use lwm2m_kit::{path, server_id};
-use lwm2m_objects::{
-    ACCESS_CONTROL, DEVICE, ObjectTree, SECURITY, SERVER, Store, WriteError, accounts,
-    bootstrap::Expected, example,
+use lwm2m_objects::{ObjectTree, Store, accounts, example};
+use lwm2m_statemachine::smartcard::{BootstrapUnderWay, CardContents, refresh};
+use proptest::prelude::*;
+
+use crate::{
+    card::FILE,
+    provisioned::{
+        bootstrap_server, control, file, follow, object, one_server, paths, resource, secured,
+        security, server, servers, supports_udp, tree, two_servers, with,
+    },
 };
-use lwm2m_statemachine::smartcard::{BootstrapUnderWay, CardContents, Refreshed, Refused, refresh};
-
-use crate::card::{FILE, byte};
-
-/// A client that has nothing yet.
-fn tree() -> ObjectTree {
-    let mut tree = ObjectTree::new();
-    tree.add(Store::new(&SECURITY).supporting(0..=12));
-    tree.add(Store::new(&SERVER).supporting(0..=8));
-    tree.add(Store::new(&ACCESS_CONTROL).supporting(0..=3));
-    tree.add(
-        Store::new(&DEVICE)
-            .supporting([9, 15, 16])
-            .with_executable(InstanceId::ZERO, 4),
-    );
-    tree
-}
-
-/// A TLV with an identifier of one byte and a length of one byte.
-fn tlv(kind: u8, id: u8, value: &[u8]) -> Vec<u8> {
-    [&[kind | 0x08, id, byte(value.len())], value].concat()
-}
-
-fn resource(id: u8, value: &[u8]) -> Vec<u8> {
-    tlv(0xC0, id, value)
-}
-
-/// An Object of version 1.0.
-fn object(id: u16, instances: &[(u8, Vec<u8>)]) -> Vec<u8> {
-    let instances: Vec<u8> = instances
-        .iter()
-        .flat_map(|(id, resources)| tlv(0x00, *id, resources))
-        .collect();
-    let [high, low] = id.to_be_bytes();
-    [&[high, low, 0x00, 0x00, byte(instances.len())], &*instances].concat()
-}
-
-fn file(objects: &[Vec<u8>]) -> Vec<u8> {
-    let collection = objects.concat();
-    let [.., high, low] = collection.len().to_be_bytes();
-    [&[0x00, byte(objects.len()), high, low], &*collection].concat()
-}
-
-/// The Security Object Instance of a server in NoSec mode.
-fn security(id: u8, host: &str) -> Vec<u8> {
-    [
-        resource(0, format!("coap://{host}").as_bytes()),
-        resource(1, &[0]),
-        resource(2, &[3]),
-        resource(3, &[]),
-        resource(4, &[]),
-        resource(5, &[]),
-        resource(10, &[id]),
-    ]
-    .concat()
-}
-
-/// The same, with a key.
-fn secured(id: u8, host: &str, key: &[u8]) -> Vec<u8> {
-    [
-        resource(0, format!("coaps://{host}").as_bytes()),
-        resource(1, &[0]),
-        resource(2, &[0]),
-        resource(3, b"meter"),
-        resource(4, &[]),
-        resource(5, key),
-        resource(10, &[id]),
-    ]
-    .concat()
-}
-
-fn bootstrap_server(host: &str) -> Vec<u8> {
-    [
-        resource(0, format!("coap://{host}").as_bytes()),
-        resource(1, &[1]),
-        resource(2, &[3]),
-        resource(3, &[]),
-        resource(4, &[]),
-        resource(5, &[]),
-    ]
-    .concat()
-}
-
-fn server(id: u8, lifetime: u8) -> Vec<u8> {
-    [
-        resource(0, &[id]),
-        resource(1, &[lifetime]),
-        resource(6, &[0]),
-        resource(7, b"U"),
-    ]
-    .concat()
-}
-
-/// An Access Control Object Instance about `/1/instance`, owned by a server.
-fn control(instance: u8, owner: u8) -> Vec<u8> {
-    [
-        resource(0, &[1]),
-        resource(1, &[instance]),
-        resource(3, &[owner]),
-    ]
-    .concat()
-}
-
-/// The file with server 101.
-fn one_server(host: &str, lifetime: u8) -> Vec<u8> {
-    file(&[
-        object(0, &[(0, security(101, host))]),
-        object(1, &[(0, server(101, lifetime))]),
-    ])
-}
-
-/// The file with servers 101 and 102.
-fn two_servers() -> Vec<u8> {
-    file(&[
-        object(0, &[(0, security(101, "a")), (1, security(102, "b"))]),
-        object(1, &[(0, server(101, 60)), (1, server(102, 60))]),
-        object(2, &[(0, control(0, 101)), (1, control(1, 102))]),
-    ])
-}
-
-fn supports_udp(binding: BindingMode) -> bool {
-    binding.is_supported_by("UQ")
-}
-
-fn follow(tree: &mut ObjectTree, before: &CardContents, file: Option<&[u8]>) -> Refreshed {
-    refresh(tree, before, file, supports_udp).expect("no bootstrap is under way")
-}
-
-/// A tree with what the card has, and its contents.
-fn with(file: &[u8]) -> (ObjectTree, CardContents) {
-    let mut tree = tree();
-    let applied = follow(&mut tree, &CardContents::default(), Some(file));
-    assert_eq!(applied.refused, None);
-    (tree, applied.contents)
-}
-
-fn servers(tree: &ObjectTree) -> Vec<u16> {
-    accounts(tree)
-        .iter()
-        .map(|account| account.server.get())
-        .collect()
-}
-
-fn paths(texts: &[&str]) -> Vec<Path> {
-    texts.iter().map(|text| path(text)).collect()
-}
 
 #[test]
 fn the_file_of_a_card_makes_an_account() {
@@ -354,96 +215,6 @@ fn a_server_that_moves_to_another_instance_keeps_its_rights() {
     assert_eq!(tree.get(path("/1/0/0")), Some(101.into()));
 }
 
-/// Applies a file that is refused to a tree with server 101, and returns why. The old account, which
-/// isn't on the card any more, is gone.
-fn refused(bad: &[u8]) -> Refused {
-    let (mut tree, contents) = with(&one_server("a", 60));
-    let before = tree.snapshot();
-    let refreshed = follow(&mut tree, &contents, Some(bad));
-    assert!(
-        servers(&tree).is_empty(),
-        "the account of before is disabled"
-    );
-    assert_eq!(refreshed.servers, [server_id(101)]);
-    assert!(!tree.is_holding() && tree.snapshot() != before);
-    // What was there before the card is as it was: nothing of the bad file is left.
-    for object in [
-        ObjectId::SECURITY,
-        ObjectId::SERVER,
-        ObjectId::ACCESS_CONTROL,
-    ] {
-        assert_eq!(tree.instances(object).count(), 0);
-    }
-    assert!(refreshed.contents.is_empty());
-    // A good one makes all well again.
-    let good = follow(&mut tree, &refreshed.contents, Some(&one_server("a", 60)));
-    assert_eq!(good.refused, None);
-    assert_eq!(servers(&tree), [101]);
-    refreshed.refused.expect("it is refused")
-}
-
-#[test]
-fn a_damaged_file_disables_what_was_there() {
-    let mut bad = one_server("a", 60);
-    bad[1] = 3;
-    assert!(matches!(refused(&bad), Refused::File(_)));
-    assert!(matches!(refused(&[]), Refused::File(_)));
-    assert!(matches!(refused(&[0xFF; 40]), Refused::File(_)));
-}
-
-#[test]
-fn a_file_is_applied_whole_or_not_at_all() {
-    let good = [
-        object(0, &[(0, security(101, "b"))]),
-        object(1, &[(0, server(101, 61))]),
-    ];
-    let with = |last: Vec<u8>| refused(&file(&[&good[..], &[last]].concat()));
-    // An Object that the client doesn't have.
-    let unknown = with(object(77, &[(0, Vec::new())]));
-    assert_eq!(unknown, Refused::Write(WriteError::NotFound(path("/77/0"))));
-    // A value of the wrong length, behind 68 bytes and three headers.
-    let wrong = with(object(3, &[(0, resource(9, &[1, 2, 3]))]));
-    let Refused::File(error) = wrong else {
-        panic!("{wrong}");
-    };
-    let text = "at byte 79 of the bootstrap file: 3 bytes aren't a valid Integer";
-    assert_eq!(error.to_string(), text);
-    // A value out of range.
-    let range = with(object(3, &[(0, resource(9, &[101]))]));
-    assert_eq!(
-        range,
-        Refused::Write(WriteError::OutOfRange(path("/3/0/9")))
-    );
-    // A second instance of a single-instance Object.
-    let many = with(object(3, &[(1, Vec::new())]));
-    assert_eq!(many, Refused::Write(WriteError::TooMany(path("/3/1"))));
-    // Another version.
-    let mut version = object(3, &[(0, Vec::new())]);
-    version.splice(2..3, [2, 5]);
-    let expected = Refused::Version {
-        object: ObjectId::DEVICE,
-        card: Version::new(2, 5),
-        client: Version::INITIAL,
-    };
-    assert_eq!(with(version), expected);
-}
-
-#[test]
-fn a_file_that_leaves_the_tree_inconsistent_is_refused() {
-    let expected = |file: &[u8]| match refused(file) {
-        Refused::Inconsistent(error) => (error.path, error.expected),
-        other => panic!("{other}"),
-    };
-    let security_alone = file(&[object(0, &[(0, security(102, "b"))])]);
-    let missing = Expected::ServerInstance(server_id(102));
-    assert_eq!(expected(&security_alone), (path("/0/0/10"), missing));
-    let without_key = file(&[
-        object(0, &[(0, secured(101, "b", b""))]),
-        object(1, &[(0, server(101, 61))]),
-    ]);
-    assert_eq!(expected(&without_key), (path("/0/0/5"), Expected::Key));
-}
-
 #[test]
 fn what_a_bootstrap_server_has_written_is_not_the_cards() {
     let (mut tree, mut contents) = with(&one_server("a", 60));
@@ -525,4 +296,59 @@ fn contents_survive_a_restart() {
     assert_eq!(restored, contents);
     let removed = follow(&mut tree, &restored, None);
     assert_eq!(removed.changes.removed, paths(&["/0/0"]));
+}
+
+#[test]
+fn what_the_tree_has_lost_is_applied_again() {
+    let (_, contents) = with(&one_server("a", 60));
+    // The device has been reset to what it was in the factory.
+    let mut tree = tree();
+    let again = follow(&mut tree, &contents, Some(&one_server("a", 60)));
+    assert_eq!(again.changes.added, paths(&["/0/0", "/1/0"]));
+    assert_eq!(servers(&tree), [101]);
+}
+
+/// A file with some servers, each with its rights or without, some of which are inconsistent.
+fn any_file() -> impl Strategy<Value = Vec<u8>> {
+    let of_server = (0_u8..4, 0_u8..4, 0_u8..4, 1_u8..3, any::<bool>());
+    prop::collection::vec(of_server, 0..4).prop_map(|servers| {
+        let (mut securities, mut all, mut controls) = (Vec::new(), Vec::new(), Vec::new());
+        for (place, id, other, lifetime, with_rights) in servers {
+            securities.push((place, security(101 + id, "a")));
+            all.push((other, server(101 + id, lifetime)));
+            if with_rights {
+                controls.push((other, control(other, 101 + id)));
+            }
+        }
+        file(&[
+            object(0, &securities),
+            object(1, &all),
+            object(2, &controls),
+        ])
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_card_is_followed_whole_or_not_at_all(files in prop::collection::vec(any_file(), 1..6)) {
+        let (mut tree, mut contents) = (tree(), CardContents::default());
+        let empty = tree.snapshot();
+        for file in &files {
+            let followed = follow(&mut tree, &contents, Some(file));
+            contents = followed.contents;
+            // What the tree has is what the card has, and what of it is left if the file is refused.
+            let objects = [ObjectId::SECURITY, ObjectId::SERVER, ObjectId::ACCESS_CONTROL];
+            let there = objects.into_iter().flat_map(|object| {
+                tree.instances(object).map(move |instance| Path::Instance(object, instance))
+            });
+            prop_assert!(contents.paths().eq(there));
+            if followed.refused.is_none() {
+                let same = follow(&mut tree, &contents, Some(file));
+                prop_assert!(same.changes.is_empty());
+            }
+        }
+        let removed = follow(&mut tree, &contents, None);
+        prop_assert_eq!(removed.refused, None);
+        prop_assert!(tree.snapshot() == empty);
+    }
 }
