@@ -1,6 +1,6 @@
 //! How bootstraps end.
 
-use lwm2m_core::{Code, ContentFormat, Instant};
+use lwm2m_core::{Code, ContentFormat, Instant, Operation};
 
 use super::{
     bootstraps::{Bootstrap, State},
@@ -38,6 +38,7 @@ impl<P: Peer> BootstrapServer<P> {
     ) {
         if let Some(bootstrap) = self.bootstraps.remove(id) {
             let Bootstrap { client, state, .. } = bootstrap;
+            let may_have_finished = leaves_open(&state, &outcome);
             match state {
                 State::Waiting(Some(responder)) => {
                     self.answer(now, responder, Code::SERVICE_UNAVAILABLE);
@@ -58,6 +59,7 @@ impl<P: Peer> BootstrapServer<P> {
                 endpoint_name: client.endpoint_name,
                 peer: client.peer,
                 outcome,
+                may_have_finished,
             });
         }
     }
@@ -98,5 +100,20 @@ impl<P: Peer> BootstrapServer<P> {
         for id in of_name.into_iter().chain(of_peer) {
             self.end(now, id, Err(BootstrapFailure::Superseded));
         }
+    }
+}
+
+/// Whether a client that was sent a Bootstrap-Finish may have carried it out, although this is how its
+/// bootstrap ends.
+fn leaves_open(state: &State, outcome: &Result<(), BootstrapFailure>) -> bool {
+    match outcome {
+        Ok(()) => false,
+        Err(BootstrapFailure::Step { step, failure }) => {
+            step.operation == Operation::BootstrapFinish && failure.leaves_open()
+        }
+        Err(_) => match state {
+            State::Commanding(commanded) => matches!(commanded.step, Step::Finish),
+            State::Waiting(_) | State::Paused => false,
+        },
     }
 }

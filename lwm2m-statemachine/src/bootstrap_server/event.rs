@@ -37,6 +37,15 @@ pub enum BootstrapServerEvent<P> {
         /// What the client has.
         found: Discovered,
     },
+    /// A client has no answer of use to a Discover that [may be refused](super::Step::TryDiscover).
+    NotDiscovered {
+        /// The bootstrap.
+        bootstrap: BootstrapId,
+        /// `/`, or the Object that was asked for.
+        path: Path,
+        /// A refusal, or an answer that can't be read.
+        failure: StepFailure,
+    },
     /// A client waits for more steps: [`resume`](super::BootstrapServer::resume). After
     /// EXCHANGE_LIFETIME without a command it gives up (TS 5.2.3.3).
     Paused {
@@ -56,6 +65,10 @@ pub enum BootstrapServerEvent<P> {
         /// How. Unless it is finished, a client that had begun gives up after EXCHANGE_LIFETIME and
         /// is as it was before (TS 5.2.3.3), so the plan begins anew at its next request.
         outcome: Result<(), BootstrapFailure>,
+        /// Whether the client may have finished although the outcome is a failure: the
+        /// Bootstrap-Finish was sent, and no answer to it came, or too late to tell. Such a client
+        /// has the new configuration, or is as it was before.
+        may_have_finished: bool,
     },
     /// A Bootstrap-Request was refused. It changed nothing.
     ///
@@ -187,6 +200,13 @@ pub enum StepFailure {
     /// The request couldn't be made.
     #[error("{0}")]
     Invalid(InvalidCall),
+}
+
+impl StepFailure {
+    /// Whether the client may have carried the step out all the same.
+    pub(super) const fn leaves_open(&self) -> bool {
+        matches!(self, Self::Timeout | Self::Failed(_))
+    }
 }
 
 impl From<FailureReason> for StepFailure {

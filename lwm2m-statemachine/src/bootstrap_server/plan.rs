@@ -4,7 +4,7 @@ use alloc::vec::{self, Vec};
 use core::fmt;
 
 use lwm2m_core::{
-    ContentFormat, Operation, Path, Value,
+    Code, ContentFormat, Operation, Path, Value,
     codec::{Content, Entry, TypeLookup},
 };
 use thiserror::Error;
@@ -43,10 +43,14 @@ pub enum Step {
     /// Bootstrap-Discover of `/` or of an Object (TS 5.2.7.3). Its answer is an
     /// [event](super::BootstrapServerEvent::Discovered).
     Discover(Path),
+    /// The same, and an answer that is of no use is no failure but an
+    /// [event](super::BootstrapServerEvent::NotDiscovered): old clients have no Bootstrap-Discover.
+    TryDiscover(Path),
     /// Bootstrap-Delete of `/`, an Object or an Object Instance (TS 5.2.7.5).
     Delete(Path),
-    /// The same, and a refusal with 4.00 is no failure. TS 5.2.7.5 lets a client refuse to delete an
-    /// Object other than 0 as a whole, which others accept.
+    /// The same, and a refusal with 4.00, 4.04 or 4.05 is no failure. TS 5.2.7.5 lets a client refuse
+    /// to delete an Object other than 0 as a whole, which others accept. The TS has 4.00 alone;
+    /// deployed clients also have the codes of the other Delete (TS 8.2.5).
     TryDelete(Path),
     /// Bootstrap-Write of an Object, an Object Instance or a Resource (TS 5.2.7.4).
     Write {
@@ -109,6 +113,12 @@ impl Plan {
     #[must_use]
     pub fn discover(self, path: Path) -> Self {
         self.step(Step::Discover(path))
+    }
+
+    /// Adds a Discover that the client may refuse.
+    #[must_use]
+    pub fn try_discover(self, path: Path) -> Self {
+        self.step(Step::TryDiscover(path))
     }
 
     /// Adds a Delete of `/`, an Object or an Object Instance.
@@ -210,7 +220,7 @@ impl Step {
     /// The operation.
     pub const fn operation(&self) -> Operation {
         match self {
-            Self::Discover(_) => Operation::BootstrapDiscover,
+            Self::Discover(_) | Self::TryDiscover(_) => Operation::BootstrapDiscover,
             Self::Delete(_) | Self::TryDelete(_) => Operation::BootstrapDelete,
             Self::Write { .. } => Operation::BootstrapWrite,
             Self::Finish => Operation::BootstrapFinish,
@@ -221,6 +231,7 @@ impl Step {
     pub const fn path(&self) -> Option<Path> {
         match self {
             Self::Discover(path)
+            | Self::TryDiscover(path)
             | Self::Delete(path)
             | Self::TryDelete(path)
             | Self::Write { path, .. } => Some(*path),
@@ -239,11 +250,22 @@ impl Step {
     /// What is sent; the format is that of a Write.
     pub(super) const fn command(&self, format: ContentFormat) -> Command<'_> {
         match self {
-            Self::Discover(path) => Command::Discover(*path),
+            Self::Discover(path) | Self::TryDiscover(path) => Command::Discover(*path),
             Self::Delete(path) | Self::TryDelete(path) => Command::Delete(*path),
             Self::Write { path, content, .. } => Command::Write(*path, format, content),
             Self::Finish => Command::Finish,
         }
+    }
+
+    /// Whether a bootstrap goes on after this answer, which isn't that of success.
+    pub(super) const fn may_be_refused_with(&self, code: Code) -> bool {
+        matches!(
+            (self, code),
+            (
+                Self::TryDelete(_),
+                Code::BAD_REQUEST | Code::NOT_FOUND | Code::METHOD_NOT_ALLOWED
+            )
+        )
     }
 
     /// The approximate heap of a step in a plan, in bytes.
@@ -314,7 +336,7 @@ impl fmt::Debug for Step {
                 let values = content.values().count();
                 write!(f, " ({values} value{})", if values == 1 { "" } else { "s" })
             }
-            Self::TryDelete(_) => f.write_str(" (may be refused)"),
+            Self::TryDiscover(_) | Self::TryDelete(_) => f.write_str(" (may be refused)"),
             _ => Ok(()),
         }
     }

@@ -156,50 +156,72 @@ impl<P: Peer> BootstrapServer<P> {
         response: &MessageRef<'_>,
         body: &[u8],
     ) {
-        let Some((id, commanded)) = self.take_commanded(request) else {
+        let Some(id) = self.bootstraps.find_request(request) else {
             return;
         };
         if self.bootstraps.is_due(id, now) {
             return self.expire(now, id);
         }
+        let Some((id, commanded)) = self.take_commanded(request) else {
+            return;
+        };
         self.heard_of(now, id, &commanded);
-        let (operation, code) = (commanded.step.operation(), response.code());
+        let code = response.code();
         match &commanded.step {
             Step::Write { .. } if code == Code::UNSUPPORTED_CONTENT_FORMAT => {
                 return self.try_other_format(now, id, commanded);
             }
-            Step::TryDelete(_) if code == Code::BAD_REQUEST => {}
             Step::Finish if code == Code::NOT_ACCEPTABLE => {
                 self.bootstraps.step_done(id, &commanded.step);
                 return self.pause(id, PauseReason::Inconsistent);
             }
-            step if code != operation.success() => {
-                let failure = if operation.allows(code) {
-                    StepFailure::Refused(code)
-                } else {
-                    StepFailure::Unexpected(code)
-                };
-                return self.fail(now, id, step, commanded.format, failure);
-            }
-            Step::Finish => return self.end(now, id, Ok(())),
-            Step::Discover(path) => {
-                let limit = self.policy.bounds.answer;
-                match bootstrap_links(response, body, limit) {
-                    Ok(links) => self.events.push_back(BootstrapServerEvent::Discovered {
+            step => match (self.read_answer(id, step, response, body), step) {
+                (Ok(()), Step::Finish) => return self.end(now, id, Ok(())),
+                (Ok(()), _) => {}
+                (Err(failure), Step::TryDiscover(path)) => {
+                    let path = *path;
+                    self.events.push_back(BootstrapServerEvent::NotDiscovered {
                         bootstrap: id,
-                        path: *path,
-                        found: links.into(),
-                    }),
-                    Err(error) => {
-                        let failure = StepFailure::Undecodable(error);
-                        return self.fail(now, id, &commanded.step, commanded.format, failure);
-                    }
+                        path,
+                        failure,
+                    });
                 }
-            }
-            _ => {}
+                (Err(failure), step) => return self.fail(now, id, step, commanded.format, failure),
+            },
         }
         self.bootstraps.step_done(id, &commanded.step);
         self.advance(now, id);
+    }
+
+    /// What an answer says. That of a Discover is handed to the application.
+    fn read_answer(
+        &mut self,
+        id: BootstrapId,
+        step: &Step,
+        response: &MessageRef<'_>,
+        body: &[u8],
+    ) -> Result<(), StepFailure> {
+        let (operation, code) = (step.operation(), response.code());
+        if step.may_be_refused_with(code) {
+            return Ok(());
+        }
+        if code != operation.success() {
+            return Err(if operation.allows(code) {
+                StepFailure::Refused(code)
+            } else {
+                StepFailure::Unexpected(code)
+            });
+        }
+        if let Step::Discover(path) | Step::TryDiscover(path) = step {
+            let limit = self.policy.bounds.answer;
+            let links = bootstrap_links(response, body, limit).map_err(StepFailure::Undecodable)?;
+            self.events.push_back(BootstrapServerEvent::Discovered {
+                bootstrap: id,
+                path: *path,
+                found: links.into(),
+            });
+        }
+        Ok(())
     }
 
     /// A client has answered a command, so it received that. It gives up EXCHANGE_LIFETIME after that

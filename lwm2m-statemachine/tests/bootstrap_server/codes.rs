@@ -113,19 +113,74 @@ fn a_failure_names_the_step_its_code_and_what_was_expected() {
 }
 
 #[test]
-fn a_delete_that_may_be_refused_is_with_4_00_alone() {
-    let plan = || Plan::new().try_delete(path("/1")).delete(path("/0"));
-    for code in [Code::DELETED, Code::BAD_REQUEST] {
+fn a_delete_that_may_be_refused_goes_on_with_4_00_4_04_and_4_05_alone() {
+    let refusals = [Code::BAD_REQUEST, Code::NOT_FOUND, Code::METHOD_NOT_ALLOWED];
+    for code in CODES {
+        let mut world = World::new();
+        let plan = Plan::new().try_delete(path("/1")).delete(path("/0"));
+        let (bootstrap, command) = world.start(plan);
+        world.answer_code(&command, code);
+        if code == Code::DELETED || refusals.contains(&code) {
+            assert_eq!(world.sent_one().path(), "/0", "{code}");
+            assert!(world.events().is_empty());
+        } else {
+            let (step, failure) = world.failure(bootstrap);
+            let expected = if step.operation.allows(code) {
+                StepFailure::Refused(code)
+            } else {
+                StepFailure::Unexpected(code)
+            };
+            assert_eq!(failure, expected);
+        }
+    }
+}
+
+#[test]
+fn a_discover_that_may_be_refused_tells_why_there_is_no_answer_and_goes_on() {
+    let plan = || Plan::new().try_discover(path("/")).delete(path("/0"));
+    let not_discovered = |world: &mut World| match world.event() {
+        Event::NotDiscovered {
+            path: asked,
+            failure,
+            ..
+        } => {
+            assert_eq!(asked, path("/"));
+            failure
+        }
+        event => panic!("{event:?}"),
+    };
+    for code in CODES.into_iter().filter(|code| *code != Code::CONTENT) {
         let mut world = World::new();
         let (_, command) = world.start(plan());
         world.answer_code(&command, code);
+        let expected = if Operation::BootstrapDiscover.allows(code) {
+            StepFailure::Refused(code)
+        } else {
+            StepFailure::Unexpected(code)
+        };
+        assert_eq!(not_discovered(&mut world), expected);
         assert_eq!(world.sent_one().path(), "/0");
     }
+
+    let mut world = World::new();
+    let (_, command) = world.start(plan());
+    world.answer(&command, lwm2m_kit::response(Code::CONTENT, b"nonsense"));
+    assert!(matches!(
+        not_discovered(&mut world),
+        StepFailure::Undecodable(AnswerError::Links(_))
+    ));
+    assert_eq!(world.sent_one().path(), "/0");
+
+    // One that is answered is as any other; one without an answer is a failure.
+    let mut world = World::new();
+    let (_, command) = world.start(plan());
+    world.answer(&command, lwm2m_kit::response(Code::CONTENT, b"</0/0>"));
+    assert!(matches!(world.event(), Event::Discovered { .. }));
+    assert_eq!(world.sent_one().path(), "/0");
     let mut world = World::new();
     let (bootstrap, command) = world.start(plan());
-    world.answer_code(&command, Code::NOT_FOUND);
-    let (_, failure) = world.failure(bootstrap);
-    assert_eq!(failure, StepFailure::Unexpected(Code::NOT_FOUND));
+    world.reset(&command);
+    assert_eq!(world.failure(bootstrap).1, StepFailure::Reset);
 }
 
 #[test]

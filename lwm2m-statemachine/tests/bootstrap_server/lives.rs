@@ -4,15 +4,15 @@ use core::time::Duration;
 
 use lwm2m_core::{Code, ContentFormat, Method, Value};
 use lwm2m_statemachine::{
-    Channel, Identity,
+    BootstrapId, Channel, Identity,
     bootstrap_server::{BootstrapFailure, PauseReason, Plan, StartError, StepFailure},
     coap::{MessageBuf, MessageType},
 };
 
-use crate::support::{Event, Request, World, lifetime, path, plan, success, write};
+use crate::support::{Event, Request, Sent, World, lifetime, path, plan, success, write};
 
 /// A Bootstrap-Finish that is answered 4.06.
-fn inconsistent(world: &mut World) -> lwm2m_statemachine::BootstrapId {
+fn inconsistent(world: &mut World) -> BootstrapId {
     let (bootstrap, command) = world.start(write().finish());
     let finish = world.next(&command);
     assert_eq!(finish.path(), "/bs");
@@ -503,4 +503,70 @@ fn the_application_ends_a_bootstrap() {
     assert!(world.machine.abort(world.now, bootstrap));
     assert_eq!(world.outcome(bootstrap), Err(BootstrapFailure::Aborted));
     world.assert_works();
+}
+
+/// A Bootstrap-Finish that is under way.
+fn finishing(world: &mut World) -> (BootstrapId, Sent) {
+    let (bootstrap, command) = world.start(write().finish());
+    (bootstrap, world.next(&command))
+}
+
+#[track_caller]
+fn may_have_finished(world: &mut World) -> bool {
+    let ended = world.events().into_iter().find_map(|event| match event {
+        Event::Ended {
+            may_have_finished, ..
+        } => Some(may_have_finished),
+        _ => None,
+    });
+    ended.expect("it has ended")
+}
+
+#[test]
+fn a_finish_whose_answer_is_missing_may_have_been_carried_out() {
+    type Ending = fn(&mut World, BootstrapId, &Sent);
+    let endings: [(&str, bool, Ending); 9] = [
+        ("time", true, |world, _, _| {
+            world.pass(Duration::from_secs(100));
+        }),
+        ("loss of the connection", true, |world, _, finish| {
+            world.machine.peer_gone(world.now, &finish.to);
+        }),
+        ("the application", true, |world, bootstrap, _| {
+            assert!(world.machine.abort(world.now, bootstrap));
+        }),
+        ("a fresh request", true, |world, _, _| {
+            world.ask(&Request::default());
+        }),
+        ("a late answer", true, |world, _, finish| {
+            world.now += Duration::from_secs(300);
+            world.answer_code(finish, Code::CHANGED);
+        }),
+        ("a refusal", false, |world, _, finish| {
+            world.answer_code(finish, Code::BAD_REQUEST);
+        }),
+        ("a code of no meaning", false, |world, _, finish| {
+            world.answer_code(finish, Code::INTERNAL_SERVER_ERROR);
+        }),
+        ("a Reset", false, |world, _, finish| world.reset(finish)),
+        ("success", false, |world, _, finish| {
+            world.answer_code(finish, Code::CHANGED);
+        }),
+    ];
+    for (what, expected, end) in endings {
+        let mut world = World::new();
+        let (bootstrap, finish) = finishing(&mut world);
+        end(&mut world, bootstrap, &finish);
+        assert_eq!(may_have_finished(&mut world), expected, "ended by {what}");
+    }
+
+    // Another step leaves nothing open; nor does a Finish that was answered 4.06.
+    let mut world = World::new();
+    world.start(write().finish());
+    world.pass(Duration::from_secs(100));
+    assert!(!may_have_finished(&mut world));
+    let mut world = World::new();
+    inconsistent(&mut world);
+    world.pass(Duration::from_secs(300));
+    assert!(!may_have_finished(&mut world));
 }

@@ -4,6 +4,7 @@ extern crate alloc;
 
 mod bounds;
 mod codes;
+mod deployed;
 mod hostile;
 mod lives;
 mod plans;

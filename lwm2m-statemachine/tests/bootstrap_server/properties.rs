@@ -233,7 +233,7 @@ impl Scene {
                 vec![empty, separate.as_ref().to_vec()]
             }
             Whim::AcknowledgesOnly => vec![empty],
-            Whim::Refuses => vec![acknowledge(MessageBuf::response(Code::NOT_FOUND))],
+            Whim::Refuses => vec![acknowledge(MessageBuf::response(Code::FORBIDDEN))],
             Whim::Rejects => vec![vec![0x70, 0, high, low]],
             Whim::WantsJson if sent.message().content_format().is_some() => {
                 vec![acknowledge(MessageBuf::response(
