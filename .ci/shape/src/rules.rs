@@ -177,6 +177,11 @@ pub const ORDERS: &[Order] = &[
     },
     Order {
         krate: "lwm2m-statemachine",
+        within: "bootstrap_server::plans",
+        layers: &[&["error"], &["access", "account"], &["writing"]],
+    },
+    Order {
+        krate: "lwm2m-statemachine",
         within: "server",
         layers: &[
             &["config", "id"],

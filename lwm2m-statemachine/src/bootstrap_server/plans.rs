@@ -21,103 +21,26 @@
 //! # Ok::<(), plans::PlanError>(())
 //! ```
 
+mod access;
+mod account;
+mod error;
+mod writing;
+
 use alloc::{collections::BTreeSet, vec::Vec};
 
-use lwm2m_core::{
-    AccessRights, InstanceId, ObjectId, Path, ResourceId, ShortServerId, codec::Content,
-};
-use lwm2m_objects::{
-    ObjectTree, Store, WriteError,
-    typed::{self, AccessControl, AclTarget, Typed},
-};
-use thiserror::Error;
+use lwm2m_core::{InstanceId, ObjectId, Path};
+use lwm2m_objects::typed::{self, AccessControl, AclTarget};
 
+pub use self::{
+    access::Rights,
+    account::{Account, BootstrapAccount},
+    error::PlanError,
+};
+use self::{
+    account::check_keys,
+    writing::{content, free, write_access, write_account, write_own},
+};
 use super::{found::Discovered, plan::Plan};
-
-/// A LwM2M Server Account: a Security and a Server Object Instance with one Short Server ID (TS
-/// 5.2.2).
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::exhaustive_structs,
-    reason = "an account consists of these two in every version"
-)]
-pub struct Account {
-    /// How the client reaches the server, with its keys.
-    pub security: typed::Security,
-    /// What the client does for the server.
-    pub server: typed::Server,
-}
-
-/// The client's account of the Bootstrap-Server: the Security Object Instance that this machine is
-/// reached by.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum BootstrapAccount {
-    /// It stays as it is, at this Instance, which no plan writes.
-    /// [`Discovered::bootstrap_account`] finds it.
-    Keep(InstanceId),
-    /// It is replaced, in place (TS 5.2.3.3). The client uses the new one from its next bootstrap on.
-    Replace(InstanceId, typed::Security),
-}
-
-/// Who may do what with an Object or an Object Instance.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::exhaustive_structs,
-    reason = "the Resources of TS E.3 in every version"
-)]
-pub struct Rights {
-    /// The Short Server ID of the owner of an Object Instance; [`AccessControl::NOBODY`] if it belongs
-    /// to no server. An Object is always owned by the Bootstrap interface (TS 7.3.1.2.1).
-    pub owner: u16,
-    /// Rights by Short Server ID; those of 0 are for servers without rights of their own.
-    pub acl: Vec<(u16, AccessRights)>,
-}
-
-impl Rights {
-    /// The owner has all rights on it, and nobody else has any.
-    pub const fn owned_by(owner: ShortServerId) -> Self {
-        Self {
-            owner: owner.get(),
-            acl: Vec::new(),
-        }
-    }
-}
-
-/// Why there is no plan for what was said.
-#[derive(Clone, Copy, Debug, PartialEq, Error)]
-#[non_exhaustive]
-pub enum PlanError {
-    /// There is no LwM2M Server Account (TS 5.2.2).
-    #[error("there is no account of a server")]
-    NoAccount,
-    /// The Security and the Server Object Instance of an account have not the same Short Server ID,
-    /// or the Security Object Instance is of a Bootstrap-Server.
-    #[error("the account of server {0} is not consistent")]
-    Account(ShortServerId),
-    /// The new account of the Bootstrap-Server is that of another server.
-    #[error("the account of the bootstrap-server is not one")]
-    BootstrapAccount,
-    /// Two servers would have the same Short Server ID (TS 5.2.2).
-    #[error("there are two servers {0}")]
-    TwoServers(ShortServerId),
-    /// There would be several servers without an Access Control Object Instance (TS 7.3.1.3).
-    #[error("several servers need access control")]
-    NoAccessControl,
-    /// What a Discover found isn't the whole configuration: it has no Bootstrap-Server account, or
-    /// more than one.
-    #[error("the account of the bootstrap-server was not found")]
-    NotFound,
-    /// There are more Instances than an Object can have.
-    #[error("there are too many Object Instances")]
-    TooMany,
-    /// The key material isn't used by this security mode.
-    #[error("the security mode has no keys")]
-    NoKeys,
-    /// A value doesn't fit its definition.
-    #[error("{0}")]
-    Value(#[from] WriteError),
-}
 
 /// One server: Delete of all accounts, and the new one. The Bootstrap-Server's own is kept or
 /// replaced.
@@ -126,7 +49,8 @@ pub fn one_server(own: BootstrapAccount, account: Account) -> Result<Plan, PlanE
 }
 
 /// Several servers and the Access Control Object Instances that they need (TS 7.3.1.3), in the place
-/// of what the client has of both.
+/// of what the client has of both. The Server Object Instances count from 0, in the order of the
+/// accounts; so do the Security Object Instances, which leave out that of the Bootstrap-Server.
 pub fn several_servers(
     own: BootstrapAccount,
     accounts: impl IntoIterator<Item = Account>,
@@ -142,7 +66,8 @@ pub fn several_servers(
     set(plan, own, accounts, access)
 }
 
-/// Delete of all that can be deleted (`/`), and these servers with their access control.
+/// Delete of all that can be deleted (`/`), and these servers with their access control. Instances
+/// count as those of [`several_servers`].
 pub fn wipe_and_set(
     own: BootstrapAccount,
     accounts: impl IntoIterator<Item = Account>,
@@ -161,7 +86,7 @@ fn set(
 ) -> Result<Plan, PlanError> {
     let (BootstrapAccount::Keep(own_instance) | BootstrapAccount::Replace(own_instance, _)) = own;
     if let BootstrapAccount::Replace(instance, security) = own {
-        plan = replace_own(plan, instance, security)?;
+        plan = write_own(plan, instance, security)?;
     }
     let mut taken = BTreeSet::from([own_instance]);
     let mut servers = BTreeSet::new();
@@ -171,7 +96,7 @@ fn set(
         if !servers.insert(id) {
             return Err(PlanError::TwoServers(id));
         }
-        plan = account.write(plan, free(&mut taken)?, free(&mut instances)?)?;
+        plan = write_account(plan, account, free(&mut taken)?, free(&mut instances)?)?;
     }
     match servers.len() {
         0 => return Err(PlanError::NoAccount),
@@ -179,6 +104,7 @@ fn set(
         _ if access.is_empty() => return Err(PlanError::NoAccessControl),
         _ => {}
     }
+    access::check(&access, &servers)?;
     Ok(write_access(plan, access)?.finish())
 }
 
@@ -187,7 +113,7 @@ fn set(
 /// 2, and for each of their Objects, who may create Instances of it.
 ///
 /// The Access Control Object is written anew: a Discover doesn't tell what the Instances that are
-/// there are about.
+/// there are about. They are deleted one by one, which no client may refuse (TS 5.2.7.5).
 ///
 /// ```
 /// use lwm2m_core::{AccessRights, ShortServerId};
@@ -222,54 +148,26 @@ fn set(
 pub fn add_server(
     found: &Discovered,
     account: Account,
-    mut rights: impl FnMut(AclTarget) -> Rights,
+    rights: impl FnMut(AclTarget) -> Rights,
 ) -> Result<Plan, PlanError> {
     let id = account.id()?;
     found.bootstrap_account().ok_or(PlanError::NotFound)?;
-    let servers: BTreeSet<_> = found.servers().map(|(server, _)| server).collect();
+    let mut servers: BTreeSet<_> = found.servers().map(|(server, _)| server).collect();
     if servers.contains(&id) {
         return Err(PlanError::TwoServers(id));
     }
     let security = free(&mut found.instances_of(ObjectId::SECURITY).collect())?;
     let server = free(&mut found.instances_of(ObjectId::SERVER).collect())?;
-    let mut plan = account.write(Plan::new(), security, server)?;
+    let mut plan = write_account(Plan::new(), account, security, server)?;
     if servers.is_empty() {
         return Ok(plan.finish());
     }
-    let mut targets: BTreeSet<_> = found
-        .instances()
-        .map(|(object, instance, _)| (object, instance))
-        .chain([(ObjectId::SERVER, server)])
-        .collect();
-    let controlled =
-        |object: ObjectId| ![ObjectId::SECURITY, ObjectId::ACCESS_CONTROL].contains(&object);
-    targets.retain(|(object, _)| controlled(*object));
-    let mut access = Vec::new();
-    for object in found
-        .objects()
-        .into_iter()
-        .filter(|object| controlled(*object))
-    {
-        let acl = rights(AclTarget::Object(object)).acl;
-        if !acl.is_empty() {
-            access.push(AccessControl {
-                target: AclTarget::Object(object),
-                acl,
-                owner: AccessControl::NOBODY,
-            });
-        }
-    }
-    for (object, instance) in targets {
-        let target = AclTarget::Instance(object, instance);
-        let Rights { owner, acl } = rights(target);
-        access.push(AccessControl { target, acl, owner });
-    }
-    if found
-        .instances_of(ObjectId::ACCESS_CONTROL)
-        .next()
-        .is_some()
-    {
-        plan = plan.try_delete(Path::Object(ObjectId::ACCESS_CONTROL));
+    let new = AclTarget::Instance(ObjectId::SERVER, server);
+    let access = access::on_all(found, new, rights);
+    servers.insert(id);
+    access::check(&access, &servers)?;
+    for instance in found.instances_of(ObjectId::ACCESS_CONTROL) {
+        plan = plan.delete(Path::Instance(ObjectId::ACCESS_CONTROL, instance));
     }
     Ok(write_access(plan, access)?.finish())
 }
@@ -282,6 +180,7 @@ pub fn rotate_keys(instance: InstanceId, security: &typed::Security) -> Result<P
     if keys.is_empty() {
         return Err(PlanError::NoKeys);
     }
+    check_keys(security)?;
     let content = content([(instance, security.clone())])?;
     let mut plan = Plan::new();
     for resource in keys {
@@ -297,96 +196,5 @@ pub fn replace_bootstrap_account(
     instance: InstanceId,
     security: typed::Security,
 ) -> Result<Plan, PlanError> {
-    Ok(replace_own(Plan::new(), instance, security)?.finish())
-}
-
-fn replace_own(
-    plan: Plan,
-    instance: InstanceId,
-    security: typed::Security,
-) -> Result<Plan, PlanError> {
-    if !security.bootstrap_server {
-        return Err(PlanError::BootstrapAccount);
-    }
-    let path = Path::Instance(ObjectId::SECURITY, instance);
-    Ok(plan.write(path, content([(instance, security)])?))
-}
-
-impl Account {
-    /// The Short Server ID, which both halves have.
-    fn id(&self) -> Result<ShortServerId, PlanError> {
-        let id = self.server.short_server_id;
-        if self.security.short_server_id == Some(id) && !self.security.bootstrap_server {
-            Ok(id)
-        } else {
-            Err(PlanError::Account(id))
-        }
-    }
-
-    fn write(
-        self,
-        plan: Plan,
-        security: InstanceId,
-        server: InstanceId,
-    ) -> Result<Plan, PlanError> {
-        let Self {
-            security: keys,
-            server: parameters,
-        } = self;
-        Ok(plan
-            .write(
-                Path::Instance(ObjectId::SECURITY, security),
-                content([(security, keys)])?,
-            )
-            .write(
-                Path::Instance(ObjectId::SERVER, server),
-                content([(server, parameters)])?,
-            ))
-    }
-}
-
-/// One Write of all Access Control Object Instances, if there are any.
-fn write_access(plan: Plan, access: Vec<AccessControl>) -> Result<Plan, PlanError> {
-    if access.is_empty() {
-        return Ok(plan);
-    }
-    let mut taken = BTreeSet::new();
-    let numbered = access
-        .into_iter()
-        .map(|instance| Ok((free(&mut taken)?, instance)))
-        .collect::<Result<Vec<_>, PlanError>>()?;
-    let path = Path::Object(ObjectId::ACCESS_CONTROL);
-    Ok(plan.write(path, content(numbered)?))
-}
-
-/// The first Instance that isn't taken, which is taken from then on.
-fn free(taken: &mut BTreeSet<InstanceId>) -> Result<InstanceId, PlanError> {
-    let mut all = (0..u16::MAX).filter_map(InstanceId::new);
-    let first = all.find(|id| !taken.contains(id));
-    let first = first.ok_or(PlanError::TooMany)?;
-    taken.insert(first);
-    Ok(first)
-}
-
-/// The values of these Object Instances.
-fn content<T: Typed>(
-    instances: impl IntoIterator<Item = (InstanceId, T)>,
-) -> Result<Content, PlanError> {
-    let object = T::DEFINITION.id;
-    let mut tree = ObjectTree::new();
-    tree.add(Store::of(instances).checked()?);
-    let mut content = Content::new();
-    let mut refused = None;
-    for instance in tree.instances(object) {
-        for resource in tree.resources(object, instance) {
-            let id: ResourceId = resource.id;
-            tree.visit(Path::Resource(object, instance, id), |path, value| {
-                if !T::accepts(id, &value) {
-                    refused = Some(WriteError::Refused(path));
-                }
-                content.insert(path, value.to_owned());
-            });
-        }
-    }
-    refused.map_or(Ok(content), |error| Err(error.into()))
+    Ok(write_own(Plan::new(), instance, security)?.finish())
 }

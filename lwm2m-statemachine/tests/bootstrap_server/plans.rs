@@ -1,13 +1,14 @@
 //! The ready plans, as a client takes them.
 
 use lwm2m_core::{
-    AccessRights, Code, ContentFormat, InstanceId, Method, ObjectId, Path, codec::Scope,
+    AccessRights, BindingMode, Code, ContentFormat, InstanceId, Method, ObjectId, Path,
+    codec::Scope,
 };
 use lwm2m_kit::instance;
 use lwm2m_linkformat::BootstrapDiscoverLinks;
 use lwm2m_objects::{
     ObjectTree, Store,
-    typed::{self, AccessControl, AclTarget, Typed},
+    typed::{self, AccessControl, AclTarget, SecurityMode, Typed},
 };
 use lwm2m_statemachine::{
     bootstrap_server::{
@@ -253,12 +254,16 @@ fn a_server_is_added_with_rights_on_every_instance_that_is_there() {
     assert_eq!(controls.len(), 4);
 
     // A third one: what says who may do what is written anew.
-    let answer =
-        "</0/0>,</0/1>;ssid=101,</0/2>;ssid=102,</1/0>;ssid=101,</1/1>;ssid=102,</2/0>,</3/0>";
+    let answer = "</0/0>,</0/1>;ssid=101,</0/2>;ssid=102,</1/0>;ssid=101,</1/1>;ssid=102,</2/0>,</2/1>,</2/2>,</2/3>,</3/0>";
     let plan = plans::add_server(&discovered(answer), account(103), |_| {
         Rights::owned_by(server_id(101))
     });
-    carry_out(&mut tree, plan.unwrap());
+    let plan = plan.unwrap();
+    let deleted = plan.steps().iter();
+    let deleted = deleted.filter(|step| matches!(step, Step::Delete(_)));
+    let deleted: Vec<_> = deleted.filter_map(Step::path).collect();
+    assert_eq!(deleted, ["/2/0", "/2/1", "/2/2", "/2/3"].map(path));
+    carry_out(&mut tree, plan);
     assert_eq!(has(&tree, 3, 2), account(103));
     assert_eq!(ids(&tree, 2).len(), 4);
 
@@ -333,4 +338,110 @@ fn what_is_not_consistent_is_no_plan() {
         plans::one_server(wrong, account(8)),
         Err(PlanError::BootstrapAccount)
     );
+}
+
+#[test]
+fn an_account_that_a_client_would_find_inconsistent_is_no_plan() {
+    let id = || server_id(101);
+    let psk = |uri: &str, key: &[u8]| typed::Security::pre_shared_key(uri, id(), "id", key);
+    let refused = |security: typed::Security, binding| {
+        let server = typed::Server {
+            binding,
+            ..typed::Server::new(id(), 60)
+        };
+        let account = Account { security, server };
+        plans::one_server(BootstrapAccount::Keep(InstanceId::ZERO), account).err()
+    };
+    let udp = |security| refused(security, BindingMode::U);
+    assert!(matches!(
+        udp(psk("http://192.0.2.1", &[1; 16])),
+        Some(PlanError::Uri(_))
+    ));
+    assert!(matches!(
+        udp(psk("coaps://192.0.2.1/path", &[1; 16])),
+        Some(PlanError::Uri(_))
+    ));
+    let scheme = |mode| Some(PlanError::Scheme(mode));
+    assert_eq!(
+        udp(psk("coap://192.0.2.1", &[1; 16])),
+        scheme(SecurityMode::PreSharedKey)
+    );
+    assert_eq!(
+        udp(typed::Security::no_sec("coaps://192.0.2.1", id())),
+        scheme(SecurityMode::NoSec)
+    );
+    let missing = |resource: u16| Some(PlanError::MissingKey(resource.into()));
+    assert_eq!(udp(psk("coaps://192.0.2.1", &[])), missing(5));
+    let raw = |public: &[u8], private: &[u8], server: &[u8]| {
+        typed::Security::raw_public_key("coaps://192.0.2.1", id(), public, private, server)
+    };
+    assert_eq!(udp(raw(&[], &[1], &[1])), missing(3));
+    assert_eq!(udp(raw(&[1], &[1], &[])), missing(4));
+    assert_eq!(udp(raw(&[1], &[], &[1])), missing(5));
+    assert_eq!(udp(raw(&[1], &[1], &[1])), None);
+
+    // SMS need a number.
+    let without = || typed::Security::no_sec("coap://192.0.2.1", id());
+    let with = || {
+        without().with_sms(typed::SmsSecurity {
+            server_number: Some("4915112345678".into()),
+            ..typed::SmsSecurity::default()
+        })
+    };
+    let no_number = Some(PlanError::NoNumber(id()));
+    assert_eq!(refused(without(), BindingMode::UQS), no_number);
+    assert_eq!(refused(with(), BindingMode::UQS), None);
+    let number = typed::Security::no_sec("sms:+4915112345678", id());
+    assert_eq!(refused(number, BindingMode::S), None);
+
+    // The new account of the Bootstrap-Server, and new keys, are looked at as well.
+    let own = psk("coaps://192.0.2.9", &[]).into_bootstrap_server();
+    let plan = plans::replace_bootstrap_account(InstanceId::ZERO, own);
+    assert_eq!(plan.err(), missing(5));
+    let plan = plans::rotate_keys(instance(1), &psk("", &[]));
+    assert_eq!(plan.err(), missing(5));
+}
+
+#[test]
+fn access_control_that_a_client_would_find_inconsistent_is_no_plan() {
+    let refused = |access: Vec<AccessControl>| {
+        let own = BootstrapAccount::Keep(InstanceId::ZERO);
+        plans::several_servers(own, [account(101), account(102)], access).err()
+    };
+    let device = AclTarget::Instance(ObjectId::DEVICE, InstanceId::ZERO);
+    assert_eq!(refused(vec![access(3, 0, 102)]), None);
+    assert_eq!(refused(vec![access(3, 0, u16::MAX)]), None);
+    let unknown = |server| {
+        Some(PlanError::UnknownServer {
+            target: device,
+            server,
+        })
+    };
+    assert_eq!(refused(vec![access(3, 0, 7)]), unknown(7));
+    assert_eq!(refused(vec![access(3, 0, 0)]), unknown(0));
+    let shared = access(3, 0, 101).with(server_id(8), AccessRights::READ);
+    assert_eq!(refused(vec![shared]), unknown(8));
+    let twice = Some(PlanError::Target(device));
+    assert_eq!(refused(vec![access(3, 0, 101), access(3, 0, 102)]), twice);
+    for object in [0, 2] {
+        let target = AclTarget::Instance(ObjectId::new(object), InstanceId::ZERO);
+        let none = Some(PlanError::Target(target));
+        assert_eq!(refused(vec![access(object, 0, 101)]), none);
+    }
+    let owned = AccessControl {
+        owner: 101,
+        ..AccessControl::on_object(ObjectId::new(5))
+    };
+    let alone = Some(PlanError::Owner(ObjectId::new(5)));
+    assert_eq!(refused(vec![owned]), alone);
+
+    // A server that is added may be named, another one may not.
+    let answer = "</0/0>,</0/1>;ssid=101,</1/0>;ssid=101,</3/0>";
+    let found: Discovered = BootstrapDiscoverLinks::new(answer)
+        .collect::<Result<_, _>>()
+        .unwrap();
+    for (owner, is_known) in [(101, true), (102, true), (103, false)] {
+        let plan = plans::add_server(&found, account(102), |_| Rights::owned_by(server_id(owner)));
+        assert_eq!(plan.is_ok(), is_known, "{owner}");
+    }
 }

@@ -33,7 +33,7 @@ fn hex(text: &str) -> Vec<u8> {
 
 /// `[delta, length, value]` of the payload in TLV: the account of server 101.
 const SECURITY: &str = "
-    c8 00 10 636f61703a2f2f3139322e302e322e31
+    c8 00 11 636f6170733a2f2f3139322e302e322e31
     c1 01 00
     c1 02 00
     c2 03 6964
@@ -51,7 +51,7 @@ fn a_whole_bootstrap() {
     let mut world = World::new();
     let account = Account {
         security: typed::Security::pre_shared_key(
-            "coap://192.0.2.1",
+            "coaps://192.0.2.1",
             server_id(101),
             "id",
             *b"kkkk",
