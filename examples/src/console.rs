@@ -533,7 +533,7 @@ impl fmt::Display for Untyped<'_> {
 }
 
 /// An endpoint name. Clients choose it, so anything that doesn't look like one word is escaped.
-fn shown(name: &str) -> Cow<'_, str> {
+pub(crate) fn shown(name: &str) -> Cow<'_, str> {
     if name.contains(|c: char| c.is_control() || c.is_whitespace()) {
         Cow::Owned(format!("{name:?}"))
     } else {

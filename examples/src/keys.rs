@@ -319,6 +319,11 @@ impl core::str::FromStr for HexKey {
     }
 }
 
+/// Octets in hexadecimal, at least one. The error doesn't repeat them.
+pub(crate) fn octets(digits: &str) -> Result<Vec<u8>, String> {
+    digits.parse().map(|HexKey(octets)| octets)
+}
+
 /// The text of a key. It is any text, since an error of the command line would quote it.
 /// [`Debug`](fmt::Debug) doesn't show it.
 #[derive(Clone)]
@@ -366,10 +371,10 @@ fn check(identity: &[u8], key: &[u8]) -> Result<(), String> {
 }
 
 /// Identity and key.
-type Psk = (Vec<u8>, Vec<u8>);
+pub(crate) type Psk = (Vec<u8>, Vec<u8>);
 
 /// The identities and keys of a file, in its order.
-fn read_keys(file: &Path) -> io::Result<Vec<Psk>> {
+pub(crate) fn read_keys(file: &Path) -> io::Result<Vec<Psk>> {
     let text = fs::read_to_string(file).map_err(exit::about(file.display()))?;
     parse_keys(&text)
         .map_err(io::Error::other)

@@ -5,7 +5,7 @@
 //! their seeds, [`chart`] and [`pcap`] record their traffic.
 //!
 //! The programs `demo`, `client` and `server` are made of these and of [`device`], [`definitions`]
-//! and [`console`]; the program `coap`, on the CoAP endpoint alone, of [`store`]. [`relay`] is a
+//! and [`console`], `bootstrap-server` of [`bootstrap`]; the program `coap`, on the CoAP endpoint alone, of [`store`]. [`relay`] is a
 //! bad network between any two programs; [`exit`] prints what they say and ends them.
 
 #![allow(
@@ -14,6 +14,7 @@
 )]
 
 pub mod address;
+pub mod bootstrap;
 pub mod chart;
 pub mod commands;
 pub mod console;

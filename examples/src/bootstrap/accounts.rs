@@ -1,0 +1,274 @@
+//! Accounts of a file: of servers, and of the Bootstrap-Server itself (TS 5.2.2).
+
+use lwm2m_core::{BindingMode, ServerUri, ShortServerId};
+use lwm2m_objects::typed::{self, SecurityMode, SmsSecurity, SmsSecurityMode};
+use lwm2m_statemachine::bootstrap_server::plans::Account;
+
+use super::{
+    document::{Mistake, Table},
+    material::{Content, Material, PreSharedKey, Template},
+};
+
+/// The keys of an account, for all modes.
+const KEY_NAMES: [&str; 18] = [
+    "mode",
+    "identity",
+    "key",
+    "key-file",
+    "psk-file",
+    "public-key",
+    "public-key-file",
+    "private-key",
+    "private-key-file",
+    "server-public-key",
+    "server-public-key-file",
+    "certificate",
+    "certificate-file",
+    "server-certificate",
+    "server-certificate-file",
+    "uri",
+    "sms-number",
+    "sms-mode",
+];
+
+const OF_SERVERS: [&str; 7] = [
+    "id",
+    "lifetime",
+    "binding",
+    "pmin",
+    "pmax",
+    "disable-timeout",
+    "storing",
+];
+
+const OF_BOOTSTRAP: [&str; 2] = ["hold-off", "account-timeout"];
+
+const SECONDS: &str = "a number of seconds";
+
+/// The account of a server.
+#[derive(Clone, Debug)]
+pub(super) struct ServerAccount {
+    pub(super) id: ShortServerId,
+    reached: Reached,
+    server: typed::Server,
+}
+
+/// A new account of the Bootstrap-Server.
+#[derive(Clone, Debug)]
+pub(super) struct OwnAccount {
+    reached: Reached,
+    hold_off: Option<u32>,
+    timeout: Option<u32>,
+}
+
+/// How a server is reached, and with which keys.
+#[derive(Clone, Debug)]
+struct Reached {
+    uri: Template,
+    keys: Keys,
+    sms: SmsSecurity,
+}
+
+/// Keys by security mode (TS E.1.1).
+#[derive(Clone, Debug)]
+enum Keys {
+    NoSec,
+    PreSharedKey(PreSharedKey),
+    /// Public and private key, and the server's.
+    RawPublicKey([Material; 3]),
+    /// Certificate and private key, and the server's certificate.
+    Certificate([Material; 3]),
+    /// The server's certificate; the client enrols for its own.
+    Est(Material),
+}
+
+impl ServerAccount {
+    pub(super) fn read(table: &Table<'_>) -> Result<Self, Mistake> {
+        table.only(&[&OF_SERVERS[..], &KEY_NAMES].concat())?;
+        let id = table
+            .number("id", "a Short Server ID of 1 to 65534")?
+            .and_then(ShortServerId::new);
+        let id =
+            id.ok_or_else(|| table.mistake("id", "expected a Short Server ID of 1 to 65534"))?;
+        let binding = match table.string("binding")? {
+            None => BindingMode::U,
+            Some(text) => text
+                .parse()
+                .map_err(|_| table.mistake("binding", "expected U, UQ, S, SQ, US or UQS"))?,
+        };
+        Ok(Self {
+            id,
+            reached: Reached::read(table)?,
+            server: typed::Server {
+                default_minimum_period: table.number("pmin", SECONDS)?,
+                default_maximum_period: table.number("pmax", SECONDS)?,
+                disable_timeout: table.number("disable-timeout", SECONDS)?,
+                notification_storing: table.boolean("storing")?.unwrap_or(true),
+                binding,
+                ..typed::Server::new(id, table.number("lifetime", SECONDS)?.unwrap_or(86_400))
+            },
+        })
+    }
+
+    /// The account for this client. The error says what is missing.
+    pub(super) fn of(&self, endpoint: &str) -> Result<Account, String> {
+        Ok(Account {
+            security: self.reached.security(endpoint, Some(self.id))?,
+            server: self.server.clone(),
+        })
+    }
+
+    /// Whether all clients have the same.
+    pub(super) fn is_fixed(&self) -> bool {
+        self.reached.is_fixed()
+    }
+}
+
+impl OwnAccount {
+    pub(super) fn read(table: &Table<'_>) -> Result<Self, Mistake> {
+        table.only(&[&OF_BOOTSTRAP[..], &KEY_NAMES].concat())?;
+        Ok(Self {
+            reached: Reached::read(table)?,
+            hold_off: table.number("hold-off", SECONDS)?,
+            timeout: table.number("account-timeout", SECONDS)?,
+        })
+    }
+
+    /// The account for this client. The error says what is missing.
+    pub(super) fn of(&self, endpoint: &str) -> Result<typed::Security, String> {
+        Ok(typed::Security {
+            client_hold_off_time: self.hold_off,
+            bootstrap_account_timeout: self.timeout,
+            ..self.reached.security(endpoint, None)?
+        })
+    }
+
+    /// Whether all clients have the same.
+    pub(super) fn is_fixed(&self) -> bool {
+        self.reached.is_fixed()
+    }
+}
+
+impl Reached {
+    fn read(table: &Table<'_>) -> Result<Self, Mistake> {
+        let uri = table.required("uri")?;
+        let is_plain = !matches!(ServerUri::parse(uri), Ok(ServerUri::Coaps { .. }));
+        let keys = match table.string("mode")? {
+            None if is_plain => Keys::NoSec,
+            None => {
+                let what = "expected this key with coaps://: psk, rpk, certificate or est";
+                return Err(table.mistake("mode", what));
+            }
+            Some("nosec") => Keys::NoSec,
+            Some("psk") => Keys::PreSharedKey(pre_shared_key(table)?),
+            Some("rpk") => {
+                let key = |name| Material::read(table, name, Content::Der("PUBLIC KEY"));
+                let [public, server] = [key("public-key")?, key("server-public-key")?];
+                Keys::RawPublicKey([public, private_key(table)?, server])
+            }
+            Some("certificate") => {
+                let [own, server] = ["certificate", "server-certificate"];
+                let [own, server] = [certificate(table, own)?, certificate(table, server)?];
+                Keys::Certificate([own, private_key(table)?, server])
+            }
+            Some("est") => Keys::Est(certificate(table, "server-certificate")?),
+            Some(_) => {
+                let what = "expected nosec, psk, rpk, certificate or est";
+                return Err(table.mistake("mode", what));
+            }
+        };
+        Ok(Self {
+            uri: Template::new(uri),
+            keys,
+            sms: sms(table)?,
+        })
+    }
+
+    /// The Security Object Instance, of a Bootstrap-Server if there is no Short Server ID.
+    fn security(
+        &self,
+        endpoint: &str,
+        id: Option<ShortServerId>,
+    ) -> Result<typed::Security, String> {
+        let of = |material: &Material, identity: &[u8]| material.of(endpoint, identity);
+        let all = |[own, private, server]: &[Material; 3]| -> Result<[Vec<u8>; 3], String> {
+            let name = endpoint.as_bytes();
+            Ok([of(own, name)?, of(server, name)?, of(private, name)?])
+        };
+        let none = Vec::new;
+        let (mode, [own, server, secret]) = match &self.keys {
+            Keys::NoSec => (SecurityMode::NoSec, [none(), none(), none()]),
+            Keys::PreSharedKey(PreSharedKey { identity, key }) => {
+                let identity = identity.fill(endpoint).into_bytes();
+                let key = of(key, &identity)?;
+                (SecurityMode::PreSharedKey, [identity, none(), key])
+            }
+            Keys::RawPublicKey(keys) => (SecurityMode::RawPublicKey, all(keys)?),
+            Keys::Certificate(keys) => (SecurityMode::Certificate, all(keys)?),
+            Keys::Est(server) => {
+                let server = of(server, endpoint.as_bytes())?;
+                (SecurityMode::CertificateWithEst, [none(), server, none()])
+            }
+        };
+        Ok(typed::Security {
+            server_uri: self.uri.fill(endpoint),
+            bootstrap_server: id.is_none(),
+            mode,
+            public_key_or_identity: own,
+            server_public_key: server,
+            secret_key: secret,
+            sms: self.sms.clone(),
+            short_server_id: id,
+            client_hold_off_time: None,
+            bootstrap_account_timeout: None,
+        })
+    }
+
+    fn is_fixed(&self) -> bool {
+        let keys = match &self.keys {
+            Keys::NoSec => true,
+            Keys::PreSharedKey(key) => key.is_fixed(),
+            Keys::RawPublicKey(keys) | Keys::Certificate(keys) => {
+                keys.iter().all(Material::is_fixed)
+            }
+            Keys::Est(server) => server.is_fixed(),
+        };
+        keys && self.uri.is_fixed()
+    }
+}
+
+/// An identity, which is the endpoint name if there is none, and its key.
+fn pre_shared_key(table: &Table<'_>) -> Result<PreSharedKey, Mistake> {
+    let identity = table.string("identity")?.unwrap_or("{endpoint}");
+    let key = if table.has("psk-file") {
+        Material::listed(table, "psk-file")?
+    } else {
+        Material::read(table, "key", Content::Hexadecimal)?
+    };
+    Ok(PreSharedKey {
+        identity: Template::new(identity),
+        key,
+    })
+}
+
+fn private_key(table: &Table<'_>) -> Result<Material, Mistake> {
+    Material::read(table, "private-key", Content::Der("PRIVATE KEY"))
+}
+
+fn certificate(table: &Table<'_>, name: &str) -> Result<Material, Mistake> {
+    Material::read(table, name, Content::Der("CERTIFICATE"))
+}
+
+/// How SMS are secured, which for SMS with keys takes steps of their own.
+fn sms(table: &Table<'_>) -> Result<SmsSecurity, Mistake> {
+    let mode = match table.string("sms-mode")? {
+        None => None,
+        Some("nosec") => Some(SmsSecurityMode::NoSec),
+        Some(_) => return Err(table.mistake("sms-mode", "expected nosec")),
+    };
+    Ok(SmsSecurity {
+        mode,
+        server_number: table.string("sms-number")?.map(str::to_owned),
+        ..SmsSecurity::default()
+    })
+}

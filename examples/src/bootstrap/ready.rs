@@ -1,0 +1,102 @@
+//! Ready plans of what a file says.
+
+use core::fmt;
+
+use lwm2m_core::{AccessRights, ShortServerId};
+use lwm2m_objects::typed::{AccessControl, AclTarget};
+use lwm2m_statemachine::bootstrap_server::{
+    Discovered, Plan,
+    plans::{self, Account, BootstrapAccount, PlanError, Rights},
+};
+
+/// Why there is no plan for a client.
+#[derive(Debug)]
+pub(super) enum NoPlan {
+    /// What is missing.
+    Missing(String),
+    /// What is said isn't consistent.
+    Inconsistent(PlanError),
+}
+
+/// These servers, in the place of those that there are.
+pub(super) fn set(
+    wipe: bool,
+    own: BootstrapAccount,
+    accounts: Vec<Account>,
+    access: &[AccessControl],
+) -> Result<Plan, NoPlan> {
+    let access = access.iter().cloned();
+    Ok(if wipe {
+        plans::wipe_and_set(own, accounts, access)?
+    } else {
+        plans::several_servers(own, accounts, access)?
+    })
+}
+
+/// One more server. Where the file says nothing, the first server that is there owns what it had, and
+/// may go on creating; each server owns its Server Object Instance; and the new one may read.
+pub(super) fn add(
+    found: &Discovered,
+    account: Account,
+    access: &[AccessControl],
+) -> Result<Plan, NoPlan> {
+    let new = account.server.short_server_id;
+    let first = found.servers().next().map_or(new, |(id, _)| id);
+    let owner_of = |target| {
+        let mut instances = found.instances();
+        instances
+            .find(|(object, instance, _)| AclTarget::Instance(*object, *instance) == target)
+            .map_or(new, |(_, _, server)| server.unwrap_or(first))
+    };
+    let rights = |target| {
+        let said = access.iter().find(|said| said.target == target);
+        match (said, target) {
+            (Some(said), _) => Rights {
+                owner: said.owner,
+                acl: said.acl.clone(),
+            },
+            (None, AclTarget::Object(_)) => Rights {
+                owner: AccessControl::NOBODY,
+                acl: vec![(first.get(), AccessRights::CREATE)],
+            },
+            (None, AclTarget::Instance(..)) => Rights {
+                owner: owner_of(target).get(),
+                acl: readable_by(new, owner_of(target)),
+            },
+        }
+    };
+    Ok(plans::add_server(found, account, rights)?)
+}
+
+/// A server may read what isn't its own.
+fn readable_by(server: ShortServerId, owner: ShortServerId) -> Vec<(u16, AccessRights)> {
+    let other = (server != owner).then_some((server.get(), AccessRights::READ));
+    other.into_iter().collect()
+}
+
+impl NoPlan {
+    pub(super) fn missing(what: impl fmt::Display) -> Self {
+        Self::Missing(format!("the client has no {what}"))
+    }
+}
+
+impl From<String> for NoPlan {
+    fn from(missing: String) -> Self {
+        Self::Missing(missing)
+    }
+}
+
+impl From<PlanError> for NoPlan {
+    fn from(error: PlanError) -> Self {
+        Self::Inconsistent(error)
+    }
+}
+
+impl fmt::Display for NoPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(what) => f.write_str(what),
+            Self::Inconsistent(error) => error.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,484 @@
+//! The program `bootstrap-server`, with clients that the test plays.
+
+use core::net::SocketAddr;
+use std::{fs, net::UdpSocket, path::PathBuf, process::Command};
+
+use lwm2m_core::{Code, Method};
+use lwm2m_statemachine::coap::{MessageBuf, MessageRef, MessageType, Token};
+
+use crate::support::{PATIENCE, Program, complaint};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_bootstrap-server");
+
+/// A file of plans that is removed when the test ends.
+struct File(PathBuf);
+
+impl File {
+    fn new(name: &str, text: &str) -> Self {
+        let name = format!("lwm2m-bootstrap-{}-{name}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::write(&path, text).unwrap();
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// The program, and where it listens.
+fn program(file: &File, arguments: &[&str]) -> (Program, SocketAddr) {
+    let mut command = Command::new(PROGRAM);
+    command
+        .arg(file.path())
+        .args(["--listen", "127.0.0.1:0"])
+        .args(arguments);
+    let mut program = Program::start(&mut command);
+    let line = program.next();
+    let address = line.rsplit([' ', '"']).find(|word| word.contains(':'));
+    (program, address.unwrap().parse().unwrap())
+}
+
+/// A client that is played by hand.
+struct Client {
+    socket: UdpSocket,
+    /// Its answer to a Discover, and codes that it answers in the order of the commands to a path.
+    links: &'static str,
+    answers: Vec<(&'static str, Code)>,
+}
+
+impl Client {
+    fn new(links: &'static str) -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self {
+            socket,
+            links,
+            answers: Vec::new(),
+        }
+    }
+
+    fn answering(mut self, path: &'static str, code: Code) -> Self {
+        self.answers.push((path, code));
+        self
+    }
+
+    fn ask(&self, server: SocketAddr, name: &str) {
+        let mut request = MessageBuf::request(Method::Post);
+        request.uri_path("bs").unwrap();
+        request.uri_query(&format!("ep={name}")).unwrap();
+        let wire = request.finish(MessageType::Confirmable, 1, Token::EMPTY);
+        self.socket.send_to(wire.as_ref(), server).unwrap();
+    }
+
+    /// The code of the answer to its request.
+    fn code(&self) -> Code {
+        let mut buffer = [0; 2000];
+        let (length, _) = self.socket.recv_from(&mut buffer).unwrap();
+        MessageRef::parse(&buffer[..length]).unwrap().code()
+    }
+
+    /// Does as it is told until it has finished. Returns the commands, and what was written.
+    fn obey(&mut self) -> Vec<(String, Vec<u8>)> {
+        let mut told = Vec::new();
+        loop {
+            let mut buffer = [0; 4000];
+            let (length, from) = self.socket.recv_from(&mut buffer).unwrap();
+            let command = MessageRef::parse(&buffer[..length]).unwrap();
+            let Some(method) = command.code().method() else {
+                continue;
+            };
+            let path: String = command.uri_path().flat_map(|word| ["/", word]).collect();
+            let scripted = self.answers.iter().position(|(at, _)| *at == path);
+            let answer = match scripted {
+                Some(at) => MessageBuf::response(self.answers.remove(at).1),
+                None => match method {
+                    Method::Get => lwm2m_kit::response(Code::CONTENT, self.links.as_bytes()),
+                    Method::Delete => MessageBuf::response(Code::DELETED),
+                    _ => MessageBuf::response(Code::CHANGED),
+                },
+            };
+            let is_done = path == "/bs" && scripted.is_none();
+            told.push((format!("{method:?} {path}"), command.payload().to_vec()));
+            let (id, token) = (command.message_id(), command.token());
+            let wire = answer.finish(MessageType::Acknowledgement, id, token);
+            self.socket.send_to(wire.as_ref(), from).unwrap();
+            if is_done {
+                return told;
+            }
+        }
+    }
+}
+
+fn commands(told: &[(String, Vec<u8>)]) -> Vec<&str> {
+    told.iter().map(|(command, _)| &**command).collect()
+}
+
+const FRESH: &str = r#"lwm2m="1.0",</0/3>,</1>,</2>,</3/0>"#;
+const CONFIGURED: &str = r#"lwm2m="1.0",</0/0>;ssid=101,</0/1>,</1/0>;ssid=101,</2>,</3/0>,</5>"#;
+
+const PLANS: &str = r#"
+[[plan]]
+endpoint = "lamp-?"
+[[plan.server]]
+id = 101
+uri = "coap://192.0.2.1"
+
+[[plan]]
+endpoint = "meter-*"
+own = 0
+[[plan.server]]
+id = 7
+uri = "coaps://192.0.2.7"
+mode = "psk"
+identity = "id-{endpoint}"
+key = "c0ffee00c0ffee00c0ffee00c0ffee00"
+
+[[plan]]
+endpoint = "shared"
+kind = "add"
+[[plan.server]]
+id = 102
+uri = "coap://192.0.2.2"
+
+[[plan]]
+endpoint = "rotating"
+kind = "rotate"
+[[plan.server]]
+id = 101
+uri = "coaps://192.0.2.1"
+mode = "psk"
+key = "0102"
+
+[[plan]]
+endpoint = "moving"
+kind = "replace"
+[plan.bootstrap]
+uri = "coap://192.0.2.9"
+
+[[plan]]
+endpoint = "lab"
+kind = "steps"
+[[plan.step]]
+write = "/3/0/14"
+format = "text"
+value = "+01:00"
+"#;
+
+#[test]
+fn each_client_gets_the_plan_of_its_name() {
+    let file = File::new("names", PLANS);
+    let (mut program, address) = program(&file, &[]);
+
+    let mut client = Client::new(FRESH);
+    client.ask(address, "lamp-1");
+    let told = client.obey();
+    // The account of the Bootstrap-Server was found at /0/3.
+    let expected = [
+        "Get ",
+        "Delete /0",
+        "Delete /1",
+        "Put /0/0",
+        "Put /1/0",
+        "Post /bs",
+    ];
+    assert_eq!(commands(&told), expected);
+    program.expect("requested lamp-1 from 127.0.0.1:");
+    program.expect("started lamp-1 set 101");
+    program.expect("discovered lamp-1 / /0/3 /3/0");
+    program.expect("finished lamp-1");
+
+    let mut client = Client::new(FRESH);
+    client.ask(address, "meter-000001");
+    let told = client.obey();
+    assert_eq!(
+        commands(&told),
+        ["Delete /0", "Delete /1", "Put /0/1", "Put /1/0", "Post /bs"]
+    );
+    let written = &told[2].1;
+    for part in [
+        &b"coaps://192.0.2.7"[..],
+        b"id-meter-000001",
+        &[0xc0, 0xff, 0xee, 0x00, 0xc0, 0xff, 0xee, 0x00],
+    ] {
+        assert!(written.windows(part.len()).any(|window| window == part));
+    }
+    program.expect("finished meter-000001");
+
+    let mut client = Client::new(CONFIGURED);
+    client.ask(address, "shared");
+    let told = client.obey();
+    assert_eq!(
+        commands(&told),
+        ["Get ", "Put /0/2", "Put /1/1", "Put /2", "Post /bs"]
+    );
+
+    let mut client = Client::new(CONFIGURED);
+    client.ask(address, "rotating");
+    let told = client.obey();
+    assert_eq!(
+        commands(&told),
+        ["Get ", "Put /0/0/3", "Put /0/0/5", "Post /bs"]
+    );
+
+    let mut client = Client::new(CONFIGURED);
+    client.ask(address, "moving");
+    let told = client.obey();
+    assert_eq!(commands(&told), ["Get ", "Put /0/1", "Post /bs"]);
+
+    let mut client = Client::new(CONFIGURED);
+    client.ask(address, "lab");
+    let told = client.obey();
+    assert_eq!(told[0], ("Put /3/0/14".to_owned(), b"+01:00".to_vec()));
+
+    let client = Client::new(FRESH);
+    client.ask(address, "stranger");
+    assert_eq!(client.code(), Code::BAD_REQUEST);
+    program.expect("unknown stranger no plan is for this client");
+    program.expect("failed stranger ");
+    program.say("stats");
+    program.expect("stats requested=7 refused=0 overloaded=0 begun=0 ");
+    program.say("quit");
+    assert!(program.ends());
+}
+
+#[test]
+fn what_a_client_finds_inconsistent_is_written_again_once() {
+    let file = File::new("repair", PLANS);
+    let (mut program, address) = program(&file, &[]);
+    let mut client = Client::new(FRESH).answering("/bs", Code::NOT_ACCEPTABLE);
+    client.ask(address, "lamp-1");
+    let told = client.obey();
+    let expected = [
+        "Get ",
+        "Delete /0",
+        "Delete /1",
+        "Put /0/0",
+        "Put /1/0",
+        "Post /bs",
+        "Delete ",
+        "Put /0/0",
+        "Put /1/0",
+        "Post /bs",
+    ];
+    assert_eq!(commands(&told), expected);
+    program.expect("inconsistent lamp-1 4.06; all is deleted and written again");
+    program.expect("finished lamp-1");
+
+    let mut client = Client::new(FRESH)
+        .answering("/bs", Code::NOT_ACCEPTABLE)
+        .answering("/bs", Code::NOT_ACCEPTABLE);
+    client.ask(address, "lamp-2");
+    // What it can't repair it ends; the last answer of this client is 4.06.
+    std::thread::spawn(move || client.obey());
+    program.expect("inconsistent lamp-2 4.06; all");
+    assert_eq!(program.next(), "inconsistent lamp-2 4.06");
+    program.expect("stopped lamp-2 ");
+    assert_eq!(
+        program.next(),
+        "failed lamp-2 the application ended the bootstrap"
+    );
+}
+
+#[test]
+fn a_client_without_discover_is_told_where_most_have_their_account() {
+    let file = File::new("blind", PLANS);
+    let (mut program, address) = program(&file, &[]);
+    let mut client = Client::new(FRESH).answering("", Code::METHOD_NOT_ALLOWED);
+    client.ask(address, "lamp-1");
+    let told = client.obey();
+    assert_eq!(commands(&told)[3..5], ["Put /0/1", "Put /1/0"]);
+    program.expect("undiscovered lamp-1 / the client answered 4.05");
+    program.expect("finished lamp-1");
+}
+
+#[test]
+fn a_bootstrap_may_begin_without_a_request() {
+    let file = File::new("begin", PLANS);
+    let (mut program, _) = program(&file, &[]);
+    let mut client = Client::new(FRESH);
+    let address = client.socket.local_addr().unwrap();
+    program.say(&format!("begin lamp-1 {address}"));
+    program.expect("started lamp-1 set 101");
+    program.say("list");
+    assert_eq!(program.next(), "  lamp-1 set 101");
+    assert_eq!(commands(&client.obey()).len(), 6);
+    program.expect("finished lamp-1");
+
+    program.say(&format!("begin stranger {address}"));
+    program.expect("stopped stranger ");
+    program.say(&format!("begin lamp-2 {address}"));
+    program.expect("started lamp-2 ");
+    program.say("abort lamp-2");
+    program.expect("failed lamp-2 the application ended the bootstrap");
+    program.say("abort lamp-2");
+    program.expect("error there is no bootstrap of lamp-2");
+}
+
+#[test]
+fn lines_are_json_and_no_line_has_a_key() {
+    for style in [&[][..], &["--json"]] {
+        let file = File::new("keys", PLANS);
+        let (mut program, address) = program(&file, style);
+        let mut client = Client::new(FRESH).answering("/0/1", Code::UNSUPPORTED_CONTENT_FORMAT);
+        client.ask(address, "meter-1");
+        let told = client.obey();
+        assert_eq!(told[3].0, "Put /0/1", "in JSON");
+        let mut other = Client::new(FRESH).answering("/0/1", Code::BAD_REQUEST);
+        other.ask(address, "meter-2");
+        std::thread::spawn(move || other.obey());
+        let mut lines = Vec::new();
+        while !lines.iter().any(|line: &String| line.contains("failed")) {
+            lines.push(program.next());
+        }
+        for command in ["plans", "list", "stats", "help", "dance"] {
+            program.say(command);
+        }
+        while !lines
+            .iter()
+            .any(|line: &String| line.contains("expected a command"))
+        {
+            lines.push(program.next());
+        }
+        for line in &lines {
+            assert!(
+                !line.contains("c0ffee") && !line.contains("192, 255"),
+                "{line}"
+            );
+            if !style.is_empty() {
+                let json: serde_json::Value = serde_json::from_str(line).unwrap();
+                assert!(
+                    json["event"].is_string() && json["time"].is_number(),
+                    "{line}"
+                );
+            }
+        }
+        let failed = lines.iter().find(|line| line.contains("failed")).unwrap();
+        let told =
+            "step 2, Write of /0/1 in application/vnd.oma.lwm2m+tlv: the client answered 4.00";
+        assert!(failed.contains(told), "{failed}");
+    }
+}
+
+#[test]
+fn plans_are_read_again_and_the_old_ones_stay_if_there_is_a_mistake() {
+    let file = File::new("reload", PLANS);
+    let (mut program, address) = program(&file, &[]);
+    fs::write(&file.0, "[[plan]]\nendpoint = 3").unwrap();
+    program.say("reload");
+    let told = program.expect("error ");
+    assert!(
+        told.ends_with("reload:2: plan[0].endpoint: expected a string"),
+        "{told}"
+    );
+    program.say("plans");
+    assert_eq!(program.next(), "  lamp-? set 101");
+
+    let only = PLANS.split("\n\n").next().unwrap().replace("lamp-?", "new");
+    fs::write(&file.0, only).unwrap();
+    program.say("reload");
+    program.expect("reloaded 1 plan");
+    let client = Client::new(FRESH);
+    client.ask(address, "lamp-1");
+    assert_eq!(client.code(), Code::BAD_REQUEST);
+    let mut client = Client::new(FRESH);
+    client.ask(address, "new");
+    assert_eq!(client.obey().len(), 6);
+}
+
+#[test]
+fn the_example_is_without_mistakes() {
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/bootstrap-server.toml");
+    let (status, told) = complaint(PROGRAM, &[example, "--check"]);
+    assert_eq!((status, &*told), (Some(0), ""));
+}
+
+#[test]
+fn a_mistake_is_told_with_file_line_and_key_and_without_the_value() {
+    let server = |lines: &str| format!("[[plan]]\nendpoint = \"a\"\n[[plan.server]]\n{lines}");
+    let psk = |key: &str| {
+        server(&format!(
+            "id = 1\nuri = \"coaps://h\"\nmode = \"psk\"\n{key}"
+        ))
+    };
+    for (text, told) in [
+        (String::new(), ":1: plan: expected at least one [[plan]]"),
+        ("plan = 3".into(), ":1: plan: expected tables"),
+        ("[[plan]]".into(), ":1: plan[0].endpoint: expected this key"),
+        (
+            "[[plan]]\nendpoint = \"a\"\nkind = \"dance\"".into(),
+            ":3: plan[0].kind: expected set, wipe, add, rotate, replace or steps",
+        ),
+        (
+            "[[plan]]\nendpoint = \"a\"\nkey = \"c0ffee\"".into(),
+            ":3: plan[0].key: unknown key; expected one of endpoint, kind",
+        ),
+        (
+            "[[plan]]\nendpoint = \"a\"".into(),
+            ":1: plan[0]: there is no account of a server",
+        ),
+        (
+            server("id = 0\nuri = \"coap://h\""),
+            ":4: plan[0].server[0].id: expected a Short Server ID of 1 to 65534",
+        ),
+        (
+            server("id = 1\nuri = \"http://h\""),
+            ":3: plan[0].server[0]: LwM2M Server URI: offset 0: expected",
+        ),
+        (
+            server("id = 1\nuri = \"coaps://h\""),
+            ":3: plan[0].server[0].mode: expected this key with coaps://",
+        ),
+        (
+            psk("key = \"c0ffeg\""),
+            ":7: plan[0].server[0].key: expected an even number of hexadecimal digits",
+        ),
+        (psk("key = 0xc0ffee"), ":7: plan[0].server[0].key: expected a string"),
+        (psk("key = \"c0ffee"), ":7: "),
+        (psk(""), ":3: plan[0].server[0].key: expected this key, or key-file"),
+        (
+            psk("key-file = \"no such file\""),
+            ":7: plan[0].server[0].key-file: /",
+        ),
+        (
+            psk("psk-file = \"no such file\""),
+            ":7: plan[0].server[0].psk-file: /",
+        ),
+        (
+            server("id = 1\nuri = \"coap://h\"\n[[plan.server]]\nid = 2\nuri = \"coap://i\""),
+            ":1: plan[0]: several servers need access control",
+        ),
+        (
+            server("id = 1\nuri = \"coap://h\"\n[[plan.access]]\non = \"/3/0\"\nowner = 2"),
+            ":1: plan[0]: access control on",
+        ),
+        (
+            server("id = 1\nuri = \"coap://h\"\n[[plan.access]]\non = \"/3/0\"\nrights = { 1 = \"X\" }"),
+            ":8: plan[0].access[0].rights.1: expected letters of R",
+        ),
+        (
+            "[[plan]]\nendpoint = \"a\"\nkind = \"steps\"\n[[plan.step]]\nwrite = \"/1/0/1\"\nvalue = \"c0ffee\"".into(),
+            ":6: plan[0].step[0].value: ",
+        ),
+        (
+            "[[plan]]\nendpoint = \"a\"\nkind = \"steps\"\n[[plan.step]]\ndelete = \"/1\"\nwrite = \"/1\"".into(),
+            ":4: plan[0].step[0]: expected one of discover,",
+        ),
+        (
+            "[[plan]]\nendpoint = \"a\"\nkind = \"steps\"\n[[plan.step]]\nwrite = \"/9999/0/1\"\nvalue = \"1\"".into(),
+            ":6: plan[0].step[0].value: /9999/0/1: expected a Resource with a known type",
+        ),
+    ] {
+        let file = File::new("mistake", &text);
+        let (status, complaint) = complaint(PROGRAM, &[file.path()]);
+        assert_eq!(status, Some(1), "{text}: {complaint}");
+        assert!(complaint.contains(&format!("mistake{told}")), "{text}: {complaint}");
+        assert!(!complaint.contains("c0ffe"), "{complaint}");
+    }
+}
