@@ -99,7 +99,7 @@ fn listen_secured(
     };
     let secured = Names::by(Transport::Dtls, |peer| match peer {
         Transport::Dtls(address) => Some(*address),
-        Transport::Udp(_) => None,
+        _ => None,
     });
     driver
         .listen(address, secured)
@@ -133,7 +133,7 @@ fn run(arguments: &Arguments) -> io::Result<ExitCode> {
     let server = SecureServer::new(server, library, bounds()?);
     let plain = Names::by(Transport::Udp, |peer| match peer {
         Transport::Udp(address) => Some(*address),
-        Transport::Dtls(_) => None,
+        _ => None,
     });
     let listen = arguments.listen.resolve()?;
     let mut driver = Driver::bind(listen, clock, server, plain)

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, VecDeque};
 use lwm2m_core::Instant;
 use lwm2m_objects::typed;
 use lwm2m_statemachine::{
-    AccountId, Client, ClientEvent, ConnectionId, Datagram, Machine, RegistrationFailure, Session,
-    Transmit, coap::DatagramError,
+    AccountId, Channel, Client, ClientEvent, ConnectionId, Datagram, Machine, RegistrationFailure,
+    Session, Transmit, coap::DatagramError,
 };
 use thiserror::Error;
 
@@ -33,7 +33,9 @@ pub struct SecureClient<D: DtlsStack> {
     /// The machine inside, for the calls of the application. Feed and drain it only through this one.
     pub client: Client,
     stack: D,
-    channels: BTreeMap<ConnectionId, Channel<D::Session>>,
+    /// The library as it is set for short messages.
+    sms: Option<D>,
+    links: BTreeMap<ConnectionId, Link<D::Session>>,
     transmits: VecDeque<(ConnectionId, Vec<u8>)>,
     /// Connections that are over, and that the application closes when all is sent.
     held: VecDeque<ConnectionId>,
@@ -49,10 +51,11 @@ pub struct SecureClient<D: DtlsStack> {
     buffer: Vec<u8>,
 }
 
-enum Channel<S> {
+enum Link<S> {
     Plain,
     Secured {
         session: Box<S>,
+        channel: Channel,
         /// Once it is established.
         peer: Option<ProvenIdentity>,
     },
@@ -108,7 +111,8 @@ impl<D: DtlsStack> SecureClient<D> {
         Self {
             client,
             stack,
-            channels: BTreeMap::new(),
+            sms: None,
+            links: BTreeMap::new(),
             transmits: VecDeque::new(),
             held: VecDeque::new(),
             over: Vec::new(),
@@ -117,6 +121,14 @@ impl<D: DtlsStack> SecureClient<D> {
             now: Instant::ZERO,
             buffer: Vec::new(),
         }
+    }
+
+    /// The Client with sessions by short messages as well. `stack` has the length of datagrams and the timers of
+    /// SMS (TS 7.2.2).
+    #[must_use]
+    pub fn with_sms(mut self, stack: D) -> Self {
+        self.sms = Some(stack);
+        self
     }
 
     /// Makes a connection as its account says. `host` is the host of its URI. Without security it is
@@ -139,11 +151,34 @@ impl<D: DtlsStack> SecureClient<D> {
         }
     }
 
+    /// Makes a connection by short messages, as its account says (TS 7.2). Without security it is up at once, as
+    /// a new one; else a handshake begins. A connection that can't be made fails as in [`open`](Self::open).
+    ///
+    /// Pass in each short message of the server with this connection and [`Channel::Sms`].
+    pub fn open_sms(&mut self, now: Instant, connection: ConnectionId, security: &typed::Security) {
+        self.now = now;
+        match (ClientCredentials::of_sms(security), &mut self.sms) {
+            (Ok(credentials), Some(stack)) => {
+                let session = stack.connect_for(now, &Account::of_sms(security), &credentials);
+                self.begin(now, connection, Channel::Sms, session);
+            }
+            (Ok(_), None) => {
+                let error = StackError::Unsupported("sessions by short messages");
+                self.fail(now, connection, error.into());
+            }
+            (Err(UnusableAccount::NoSec), _) => {
+                self.links.insert(connection, Link::Plain);
+                self.client.connected(now, connection, Session::New);
+            }
+            (Err(error), _) => self.fail(now, connection, error.into()),
+        }
+    }
+
     /// Makes a connection without security: `session` is [`Session::Resumed`] if its local address is
     /// the same as before (TS 8.2.4).
     pub fn open_plain(&mut self, now: Instant, connection: ConnectionId, session: Session) {
         self.now = now;
-        self.channels.insert(connection, Channel::Plain);
+        self.links.insert(connection, Link::Plain);
         self.client.connected(now, connection, session);
     }
 
@@ -157,13 +192,26 @@ impl<D: DtlsStack> SecureClient<D> {
         credentials: &ClientCredentials,
     ) {
         self.now = now;
-        match self.stack.connect_for(now, account, credentials) {
+        let session = self.stack.connect_for(now, account, credentials);
+        self.begin(now, connection, Channel::Udp, session);
+    }
+
+    /// Begins a handshake, if the library could.
+    fn begin(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        channel: Channel,
+        session: Result<D::Session, StackError>,
+    ) {
+        match session {
             Ok(session) => {
-                let channel = Channel::Secured {
+                let link = Link::Secured {
                     session: Box::new(session),
+                    channel,
                     peer: None,
                 };
-                self.channels.insert(connection, channel);
+                self.links.insert(connection, link);
                 // Nothing has arrived, so no datagram is useless.
                 let _ = self.settle(now, connection, Ok(()));
             }
@@ -175,7 +223,7 @@ impl<D: DtlsStack> SecureClient<D> {
     /// application has closed what it had of it.
     pub fn lost(&mut self, now: Instant, connection: ConnectionId) {
         self.now = now;
-        self.channels.remove(&connection);
+        self.links.remove(&connection);
         self.client.disconnected(now, connection);
     }
 
@@ -187,9 +235,9 @@ impl<D: DtlsStack> SecureClient<D> {
 
     /// What the server of a connection has proved, as long as the session lives.
     pub fn identity(&self, connection: ConnectionId) -> Option<&ProvenIdentity> {
-        match self.channels.get(&connection)? {
-            Channel::Plain => None,
-            Channel::Secured { peer, .. } => peer.as_ref(),
+        match self.links.get(&connection)? {
+            Link::Plain => None,
+            Link::Secured { peer, .. } => peer.as_ref(),
         }
     }
 
@@ -200,7 +248,12 @@ impl<D: DtlsStack> SecureClient<D> {
         connection: ConnectionId,
         result: Result<(), SessionError>,
     ) -> Result<(), ClientDatagramError> {
-        let Some(Channel::Secured { session, peer }) = self.channels.get_mut(&connection) else {
+        let Some(Link::Secured {
+            session,
+            channel,
+            peer,
+        }) = self.links.get_mut(&connection)
+        else {
             return Ok(());
         };
         let mut coap = Ok(());
@@ -224,6 +277,7 @@ impl<D: DtlsStack> SecureClient<D> {
                 if let Some(peer) = &*peer {
                     let result = peer.with(|identity| {
                         let mut datagram = Datagram::new(connection, payload);
+                        datagram.channel = *channel;
                         datagram.identity = identity;
                         client.handle_datagram(now, datagram)
                     });
@@ -258,15 +312,15 @@ impl<D: DtlsStack> SecureClient<D> {
         }
     }
 
-    /// Sends the Client's next datagram into its channel; false if there is none.
+    /// Sends the Client's next datagram into its connection; false if there is none.
     fn seal_next(&mut self) -> bool {
         let Some(transmit) = self.client.poll_transmit() else {
             return false;
         };
         let (to, payload) = (transmit.to, transmit.payload);
-        match self.channels.get_mut(&to) {
-            Some(Channel::Plain) => self.transmits.push_back((to, payload.to_vec())),
-            Some(Channel::Secured { session, .. }) => {
+        match self.links.get_mut(&to) {
+            Some(Link::Plain) => self.transmits.push_back((to, payload.to_vec())),
+            Some(Link::Secured { session, .. }) => {
                 let sent = session.send(self.now, payload);
                 // What is too long for a record is lost, as what is too long for the network.
                 let sent = sent.or_else(|error| match error {
@@ -285,7 +339,7 @@ impl<D: DtlsStack> SecureClient<D> {
     /// Says goodbye on a connection that is no longer needed.
     fn close(&mut self, connection: ConnectionId) {
         while self.seal_next() {}
-        if let Some(Channel::Secured { mut session, .. }) = self.channels.remove(&connection) {
+        if let Some(Link::Secured { mut session, .. }) = self.links.remove(&connection) {
             session.close(self.now);
             session.drain(&mut |output| {
                 if let Output::Datagram(datagram) = output {
@@ -298,7 +352,7 @@ impl<D: DtlsStack> SecureClient<D> {
     /// Ends the session with a server that doesn't answer, so that the Client makes a new one. A server
     /// that has restarted drops the records of a session that it doesn't know (RFC 6347 §4.1.2.7).
     fn give_up(&mut self, now: Instant, connection: ConnectionId) {
-        if let Some(Channel::Secured { peer: Some(_), .. }) = self.channels.get(&connection) {
+        if let Some(Link::Secured { peer: Some(_), .. }) = self.links.get(&connection) {
             self.close(connection);
             self.fail(now, connection, FailedBecause::Silent);
         }
@@ -309,8 +363,8 @@ impl<D: DtlsStack> SecureClient<D> {
     }
 
     fn deadlines(&self) -> impl Iterator<Item = (ConnectionId, Instant)> {
-        self.channels.iter().filter_map(|(connection, channel)| {
-            let Channel::Secured { session, .. } = channel else {
+        self.links.iter().filter_map(|(connection, link)| {
+            let Link::Secured { session, .. } = link else {
                 return None;
             };
             Some((*connection, session.poll_timeout()?))
@@ -330,9 +384,9 @@ impl<D: DtlsStack> Machine for SecureClient<D> {
     ) -> Result<(), ClientDatagramError> {
         self.now = now;
         let connection = datagram.from;
-        match self.channels.get_mut(&connection) {
-            Some(Channel::Plain) => Ok(self.client.handle_datagram(now, datagram)?),
-            Some(Channel::Secured { session, .. }) => {
+        match self.links.get_mut(&connection) {
+            Some(Link::Plain) => Ok(self.client.handle_datagram(now, datagram)?),
+            Some(Link::Secured { session, .. }) => {
                 let result = session.handle_datagram(now, datagram.payload);
                 self.settle(now, connection, result)
             }
@@ -345,7 +399,7 @@ impl<D: DtlsStack> Machine for SecureClient<D> {
         let due = self.deadlines().filter(|(_, at)| *at <= now);
         let due: Vec<ConnectionId> = due.map(|(connection, _)| connection).collect();
         for connection in due {
-            if let Some(Channel::Secured { session, .. }) = self.channels.get_mut(&connection) {
+            if let Some(Link::Secured { session, .. }) = self.links.get_mut(&connection) {
                 let result = session.handle_timeout(now);
                 // Nothing has arrived, so no datagram is useless.
                 let _ = self.settle(now, connection, result);
@@ -411,7 +465,7 @@ impl<D: DtlsStack> Machine for SecureClient<D> {
 impl<D: DtlsStack> fmt::Debug for SecureClient<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SecureClient")
-            .field("connections", &self.channels.len())
+            .field("connections", &self.links.len())
             .finish_non_exhaustive()
     }
 }

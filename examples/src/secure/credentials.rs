@@ -4,7 +4,7 @@ use core::{fmt, time::Duration};
 use std::sync::Arc;
 
 use lwm2m_core::{Instant, ShortServerId, ValueRef};
-use lwm2m_objects::typed::{self, KeyMaterial};
+use lwm2m_objects::typed::{self, KeyMaterial, SmsSecurityMode};
 use lwm2m_statemachine::Identity;
 use thiserror::Error;
 
@@ -58,15 +58,26 @@ struct AccountOf {
     uri: String,
     bootstrap_server: bool,
     server: Option<ShortServerId>,
+    by_sms: bool,
 }
 
 impl Account {
     /// The account of an Instance of the Security Object: its URI, its role and its Short Server ID.
     pub fn of(security: &typed::Security) -> Self {
+        Self::over(security, false)
+    }
+
+    /// The same account, reached by short messages: its sessions there are others.
+    pub fn of_sms(security: &typed::Security) -> Self {
+        Self::over(security, true)
+    }
+
+    fn over(security: &typed::Security, by_sms: bool) -> Self {
         Self(Some(AccountOf {
             uri: security.server_uri.clone(),
             bootstrap_server: security.bootstrap_server,
             server: security.short_server_id,
+            by_sms,
         }))
     }
 }
@@ -84,6 +95,10 @@ pub enum UnusableAccount {
     /// The mode enrols with EST first (TS 7.1.11).
     #[error("enrolment by EST isn't offered")]
     Est,
+    /// The account doesn't say how short messages are secured (Resource 6), or in another way than DTLS in the
+    /// device.
+    #[error("short messages of the account aren't secured by DTLS in the device")]
+    Sms,
 }
 
 impl ClientCredentials {
@@ -125,6 +140,31 @@ impl ClientCredentials {
                 })
             }
         }
+    }
+}
+
+impl ClientCredentials {
+    /// The keys of an account for short messages (TS 7.2.2, 7.2.2.1): a PSK, as no other mode fits. Identity and
+    /// key are Resources 7 and 8 or, of an account without these, Resources 3 and 5.
+    pub fn of_sms(security: &typed::Security) -> Result<Self, UnusableAccount> {
+        let sms = &security.sms;
+        match sms.mode {
+            Some(SmsSecurityMode::Dtls) => {}
+            Some(SmsSecurityMode::NoSec) => return Err(UnusableAccount::NoSec),
+            _ => return Err(UnusableAccount::Sms),
+        }
+        let (identity, key) = match (&sms.key_parameters, &sms.secret_keys) {
+            (Some(parameters), Some(keys)) => (parameters.to_vec(), keys.clone()),
+            (None, None) => match security.material() {
+                KeyMaterial::PreSharedKey { identity, key } => (identity.to_vec(), key.to_vec()),
+                _ => return Err(UnusableAccount::Sms),
+            },
+            _ => return Err(UnusableAccount::Empty),
+        };
+        if identity.is_empty() || key.is_empty() {
+            return Err(UnusableAccount::Empty);
+        }
+        Ok(Self::PreSharedKey { identity, key })
     }
 }
 

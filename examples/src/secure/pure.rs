@@ -1,10 +1,41 @@
 //! DTLS 1.2 with the library `dimpl`: pure Rust, without unsafe code.
 //!
 //! It has `TLS_PSK_WITH_AES_128_CCM_8` (TS 7.1.7), and for certificates
-//! `TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256` and its like, but not the suites of TS 7.1.9. It has no raw
-//! public keys, and resumes no session.
+//! `TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256` and its like, but not the suites of TS 7.1.9 (see
+//! [`suite`](crate::secure::suite)). It has no raw public keys, and resumes no session: each new connection is a
+//! whole handshake, and the Client registers anew (TS 8.2.4).
 //!
-//! Time is what is passed in; randomness is the library's own, so no two runs are the same to the byte.
+//! # Time
+//!
+//! Time is what is passed in; randomness is the library's own, so no two runs are the same to the byte. The
+//! first timer can be set ([`PureOptions::first_timeout`]), and virtual time works.
+//!
+//! Making a configuration takes the time of hundreds of handshakes, since the library tests its ciphers each
+//! time. So those of eight accounts are kept ready.
+//!
+//! # Length of datagrams
+//!
+//! [`PureOptions::mtu`] bounds the datagrams of a handshake, down to the 140 bytes of a short message
+//! (TS 7.2.2.1.1). What is sent later is as long as the machine makes it.
+//!
+//! # Peers
+//!
+//! A peer without extended master secret (RFC 7627) is refused, and so are some older devices. An end that accepts
+//! has either keys or certificates in one session; the first suite of the ClientHello that it has decides.
+//!
+//! A wrong key and an unknown identity get no alert: the client waits until its own time is over. The library has
+//! no event for the identity of a client; it is what the key was asked for with, within the call.
+//!
+//! # Hostile datagrams
+//!
+//! An established session ignores what isn't a valid record, isn't authentic or has come before. During a
+//! handshake the library reports an error for an alert without protection, and for records that it can't make sense of; it goes on
+//! if it is called again. So such an error ends the handshake only if nothing disproves it in time
+//! ([`PureOptions::handshake_within`]). The queue of fragments can be filled by forged ones and stays full; then the
+//! peer begins anew.
+//!
+//! The secret of a cookie is that of its session. A cookie that comes back when its handshake is gone counts as none,
+//! and is answered with another one.
 
 mod clock;
 mod end;
@@ -23,7 +54,10 @@ use self::{
     options::{CERTIFICATE_SUITES, build, own_certificate},
     server::Server,
 };
-pub use self::{end::PureSession, options::PureOptions};
+pub use self::{
+    end::PureSession,
+    options::{PureOptions, SMS_PAYLOAD},
+};
 use super::{
     certificate::ExpectedServer,
     credentials::{ClientCredentials, ServerCredentials},

@@ -1,71 +1,54 @@
-//! A LwM2M Server with DTLS below it, beside clients without.
+//! A LwM2M Server or Bootstrap-Server with DTLS below it, beside clients without.
+//!
+//! [`peers`] says who is at the other end, [`machine`] what is asked of the machine above.
 
-use core::{fmt, hash::Hash, net::SocketAddr};
+mod machine;
+mod peers;
+
+use core::fmt;
 use std::collections::VecDeque;
 
 use lwm2m_core::Instant;
-use lwm2m_statemachine::{
-    Channel, Datagram, Machine, Peer, Server, ServerEvent, Transmit,
-    coap::DatagramError,
-    server::{Host, RegistrationId},
-};
+use lwm2m_statemachine::{Channel, Datagram, Machine, Peer, Server, Transmit, coap::DatagramError};
 use thiserror::Error;
 
+pub use self::{
+    machine::ServerMachine,
+    peers::{SecurePeer, Transport},
+};
 use super::{
-    credentials::ProvenIdentity,
+    credentials::{ClientCredentials, ProvenIdentity},
     session::{DtlsStack, SessionError},
-    sessions::{Bounds, End, Event, Sessions, Usage, Useless},
+    sessions::{Bounds, ConnectError, End, Event, Sessions, Usage, Useless},
 };
 
 /// How much news waits for the application; older ones are forgotten.
 const NEWS: usize = 1024;
 
-/// A [`Server`] whose clients come over DTLS, or without security.
+/// A [`Server`] or a [`BootstrapServer`](lwm2m_statemachine::BootstrapServer) whose clients come over DTLS,
+/// or without security.
 ///
-/// Drive it as any machine. Its peers are [`Transport`] addresses: those of the socket for `coap`, and
-/// those of the socket for `coaps`. For the calls of the application there is the
-/// [`server`](Self::server) inside, whose peers are [`SecurePeer`]s.
+/// Drive it as any machine. Its peers are [`Transport`] addresses: those of the socket for `coap`, those
+/// of the socket for `coaps`, and the numbers of short messages. For the calls of the application there is
+/// the [`server`](Self::server) inside, whose peers are [`SecurePeer`]s.
 ///
-/// When a client [changes](ServerEvent::PeerLeft) from one session to another, the older one is closed: what
-/// the network holds back of it doesn't lead the client back there. As long as other clients are reached in
-/// it, it stays open; a client that was led back to it can't be reached until its next Update or notification.
-pub struct SecureServer<A, D: DtlsStack> {
+/// When a client [changes](lwm2m_statemachine::ServerEvent::PeerLeft) from one session to another, the older
+/// one is closed: what the network holds back of it doesn't lead the client back there. As long as other
+/// clients are reached in it, it stays open; a client that was led back to it can't be reached until its next
+/// Update or notification.
+pub struct SecureServer<A, D: DtlsStack, M: Machine = Server<SecurePeer<A>>> {
     /// The machine inside, for the calls of the application. Feed and drain it only through this one.
-    pub server: Server<SecurePeer<A>>,
+    pub server: M,
     sessions: Sessions<A, D>,
+    /// Those by short messages.
+    by_sms: Option<Sessions<A, D>>,
     news: VecDeque<SessionNews<A>>,
     /// The events that were looked at and not fetched yet.
-    events: VecDeque<ServerEvent<SecurePeer<A>>>,
+    events: VecDeque<M::Event>,
     /// The time of the last call.
     now: Instant,
     /// What is being sent.
     buffer: Vec<u8>,
-}
-
-/// Where a datagram comes from, or goes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Transport<A> {
-    /// An address, over the socket for CoAP.
-    Udp(A),
-    /// An address, over the socket for DTLS.
-    Dtls(A),
-}
-
-/// Who a client is to the server.
-///
-/// [`Debug`](fmt::Debug) shows what [`Display`](fmt::Display) does: so a Refusal names it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum SecurePeer<A> {
-    /// One without security, at this address.
-    Plain(A),
-    /// One at the other end of a session. A client that makes a new session is another peer, also at
-    /// the same address.
-    Session {
-        /// Where the client is.
-        address: A,
-        /// The session.
-        number: u64,
-    },
 }
 
 /// What became of a session.
@@ -88,7 +71,8 @@ pub enum SessionNews<A> {
         /// Why.
         why: End,
     },
-    /// A client couldn't connect: its identity is unknown, or its key is another one.
+    /// A client couldn't connect: its identity is unknown, or its key is another one. Or a client couldn't be
+    /// reached.
     Failed {
         /// Where it is.
         address: A,
@@ -110,19 +94,31 @@ pub enum SecureDatagramError {
     /// DTLS isn't sent to groups.
     #[error("DTLS to a group")]
     Multicast,
+    /// There are no sessions by short messages.
+    #[error("DTLS over SMS, which this server hasn't")]
+    NoSms,
 }
 
-impl<A: Clone + Eq + Hash, D: DtlsStack> SecureServer<A, D> {
+impl<A: Peer, D: DtlsStack, M: ServerMachine<A>> SecureServer<A, D, M> {
     /// Puts DTLS below a server. `stack` has the keys.
-    pub fn new(server: Server<SecurePeer<A>>, stack: D, bounds: Bounds) -> Self {
+    pub fn new(server: M, stack: D, bounds: Bounds) -> Self {
         Self {
             server,
             sessions: Sessions::new(stack, bounds),
+            by_sms: None,
             news: VecDeque::new(),
             events: VecDeque::new(),
             now: Instant::ZERO,
             buffer: Vec::new(),
         }
+    }
+
+    /// The server with sessions by short messages as well (TS 7.2.2). `stack` has the keys for them, and the
+    /// length of datagrams and the timers of SMS; for `bounds` see [`Bounds::sms`].
+    #[must_use]
+    pub fn with_sms(mut self, stack: D, bounds: Bounds) -> Self {
+        self.by_sms = Some(Sessions::new(stack, bounds));
+        self
     }
 
     /// What became of sessions. Fetch it when the events are drained; the oldest is forgotten when more
@@ -131,87 +127,113 @@ impl<A: Clone + Eq + Hash, D: DtlsStack> SecureServer<A, D> {
         self.news.pop_front()
     }
 
+    /// Begins a session with a client over UDP, as the DTLS client: for a server-initiated bootstrap
+    /// (TS 7.1.6). [`SessionNews::Connected`] or [`SessionNews::Failed`] follows.
+    ///
+    /// The keys are those of the client's account: with a certificate, `host` is the endpoint name, which the
+    /// certificate of the client has to name.
+    pub fn connect(
+        &mut self,
+        now: Instant,
+        address: &A,
+        credentials: &ClientCredentials,
+    ) -> Result<(), ConnectError> {
+        self.now = now;
+        let (Some(sessions), mut inside) = self.parts(Channel::Udp) else {
+            return Ok(());
+        };
+        sessions.connect(now, address, credentials, &mut |event| {
+            inside.take(now, &event);
+        })
+    }
+
     /// Ends a session with a goodbye. The registration lives on.
     pub fn close(&mut self, now: Instant, peer: &SecurePeer<A>) {
         self.now = now;
-        if let SecurePeer::Session { number, .. } = peer {
-            let (sessions, mut inside) = self.parts();
-            sessions.close(now, *number, &mut |event| inside.take(now, &event));
+        if let Some((channel, number)) = peer.session()
+            && let (Some(sessions), mut inside) = self.parts(channel)
+        {
+            sessions.close(now, number, &mut |event| inside.take(now, &event));
         }
     }
 
     /// What a peer has proved, as long as its session lives.
     pub fn identity(&self, peer: &SecurePeer<A>) -> Option<&ProvenIdentity> {
-        match peer {
-            SecurePeer::Plain(_) => None,
-            SecurePeer::Session { number, .. } => self.sessions.peer(*number),
+        match peer.session()? {
+            (Channel::Sms, number) => self.by_sms.as_ref()?.peer(number),
+            (_, number) => self.sessions.peer(number),
         }
     }
 
-    /// How many sessions there are.
+    /// How many sessions there are over UDP.
     pub fn usage(&self) -> Usage {
         self.sessions.usage()
     }
 
-    /// The sessions, and what their events go to.
-    fn parts(&mut self) -> (&mut Sessions<A, D>, Inside<'_, A>) {
+    /// How many sessions there are by short messages.
+    pub fn usage_of_sms(&self) -> Usage {
+        let sessions = self.by_sms.as_ref();
+        sessions.map(Sessions::usage).unwrap_or_default()
+    }
+
+    /// The sessions of a channel, and what their events go to.
+    fn parts(&mut self, channel: Channel) -> (Option<&mut Sessions<A, D>>, Inside<'_, A, M>) {
         let inside = Inside {
             server: &mut self.server,
             news: &mut self.news,
+            channel,
             result: Ok(()),
         };
-        (&mut self.sessions, inside)
+        let sessions = match channel {
+            Channel::Sms => self.by_sms.as_mut(),
+            _ => Some(&mut self.sessions),
+        };
+        (sessions, inside)
     }
 
     fn handle_secured(
         &mut self,
         now: Instant,
+        channel: Channel,
         from: &A,
         datagram: &[u8],
     ) -> Result<(), SecureDatagramError> {
-        let (sessions, mut inside) = self.parts();
+        let (sessions, mut inside) = self.parts(channel);
+        let sessions = sessions.ok_or(SecureDatagramError::NoSms)?;
         let taken =
             sessions.handle_datagram(now, from, datagram, &mut |event| inside.take(now, &event));
         let result = inside.result;
-        self.close_older(now);
+        self.follow_events(now);
         taken?;
         Ok(result?)
     }
 
-    /// Closes the older session of each client that has changed to another.
-    fn close_older(&mut self, now: Instant) {
-        while let Some(event) = self.server.poll_event() {
-            let older = self.older_session(&event);
-            self.events.push_back(event);
-            match older {
-                Some(Older::Unused(number)) => {
-                    let (sessions, mut inside) = self.parts();
-                    sessions.close(now, number, &mut |event| inside.take(now, &event));
-                }
-                Some(Older::LedBackTo(registration)) => self.server.client_gone(now, registration),
-                Some(Older::Left) | None => {}
-            }
-        }
+    fn handle_plain(
+        &mut self,
+        now: Instant,
+        from: SecurePeer<A>,
+        channel: Channel,
+        datagram: &Datagram<'_, Transport<A>>,
+    ) -> Result<(), SecureDatagramError> {
+        let datagram = Datagram {
+            from,
+            payload: datagram.payload,
+            channel,
+            multicast: datagram.multicast,
+            identity: datagram.identity,
+        };
+        Ok(self.server.handle_datagram(now, datagram)?)
     }
 
-    /// The older one of the sessions between which a client has changed, if that is what this event says.
-    fn older_session(&self, event: &ServerEvent<SecurePeer<A>>) -> Option<Older> {
-        let ServerEvent::PeerLeft { registration, peer } = event else {
-            return None;
-        };
-        let reached = self.server.registration(*registration)?.peer();
-        let (left, now) = (peer.number()?, reached.number()?);
-        let (older, is_led_back) = if now < left {
-            (reached, true)
-        } else {
-            (peer, false)
-        };
-        let is_used = self.server.is_reached_by_others(older, *registration);
-        Some(match (is_used, is_led_back) {
-            (false, _) => Older::Unused(left.min(now)),
-            (true, true) => Older::LedBackTo(*registration),
-            (true, false) => Older::Left,
-        })
+    /// Looks at the events of the machine, and closes sessions that nobody uses any more.
+    fn follow_events(&mut self, now: Instant) {
+        while let Some(event) = self.server.poll_event() {
+            let unused = self.server.follow(now, &event);
+            self.events.push_back(event);
+            if let Some(peer) = unused {
+                self.close(now, &peer);
+            }
+        }
     }
 
     /// Seals the next datagrams of the server, until one can leave.
@@ -221,44 +243,44 @@ impl<A: Clone + Eq + Hash, D: DtlsStack> SecureServer<A, D> {
                 self.buffer = datagram;
                 return Some(Transport::Dtls(to));
             }
+            let by_sms = self.by_sms.as_mut().and_then(Sessions::poll_transmit);
+            if let Some((to, datagram)) = by_sms {
+                self.buffer = datagram;
+                return Some(Transport::SmsDtls(to));
+            }
             let transmit = self.server.poll_transmit()?;
             self.buffer.clear();
             self.buffer.extend_from_slice(transmit.payload);
             match transmit.to {
                 SecurePeer::Plain(to) => return Some(Transport::Udp(to)),
-                SecurePeer::Session { number, .. } => self.seal(number),
+                SecurePeer::Sms(to) => return Some(Transport::Sms(to)),
+                SecurePeer::Session { number, .. } => self.seal(Channel::Udp, number),
+                SecurePeer::SmsSession { number, .. } => self.seal(Channel::Sms, number),
             }
         }
     }
 
     /// Seals what is in the buffer. What is for a session that is gone is lost, as on any network.
-    fn seal(&mut self, number: u64) {
+    fn seal(&mut self, channel: Channel, number: u64) {
         let (now, payload) = (self.now, core::mem::take(&mut self.buffer));
-        let (sessions, mut inside) = self.parts();
-        let sent = sessions.send(now, number, &payload, &mut |event| inside.take(now, &event));
-        drop(sent);
+        if let (Some(sessions), mut inside) = self.parts(channel) {
+            let sent = sessions.send(now, number, &payload, &mut |event| inside.take(now, &event));
+            drop(sent);
+        }
         self.buffer = payload;
     }
 }
 
-/// The older one of the sessions between which a client has changed.
-enum Older {
-    /// No other client is reached in this one.
-    Unused(u64),
-    /// Others are reached in it, and the client has left it.
-    Left,
-    /// Others are reached in it, and the client of this registration was led back to it.
-    LedBackTo(RegistrationId),
-}
-
 /// What the events of sessions go to.
-struct Inside<'s, A> {
-    server: &'s mut Server<SecurePeer<A>>,
+struct Inside<'s, A, M> {
+    server: &'s mut M,
     news: &'s mut VecDeque<SessionNews<A>>,
+    /// Of the sessions.
+    channel: Channel,
     result: Result<(), DatagramError>,
 }
 
-impl<A: Clone + Eq + Hash> Inside<'_, A> {
+impl<A: Peer, M: ServerMachine<A>> Inside<'_, A, M> {
     fn take(&mut self, now: Instant, event: &Event<'_, A>) {
         match *event {
             Event::Connected {
@@ -267,7 +289,7 @@ impl<A: Clone + Eq + Hash> Inside<'_, A> {
                 peer,
                 resumed,
             } => self.tell(SessionNews::Connected {
-                peer: session(address, number),
+                peer: self.peer(address, number),
                 identity: peer.clone(),
                 resumed,
             }),
@@ -277,11 +299,12 @@ impl<A: Clone + Eq + Hash> Inside<'_, A> {
                 peer,
                 payload,
             } => {
+                let from = self.peer(address, number);
                 let result = peer.with(|identity| {
                     let datagram = Datagram {
-                        from: session(address, number),
+                        from,
                         payload,
-                        channel: Channel::Udp,
+                        channel: self.channel,
                         multicast: false,
                         identity,
                     };
@@ -294,7 +317,7 @@ impl<A: Clone + Eq + Hash> Inside<'_, A> {
                 number,
                 why,
             } => {
-                let peer = session(address, number);
+                let peer = self.peer(address, number);
                 self.server.peer_gone(now, &peer);
                 let why = why.clone();
                 self.tell(SessionNews::Ended { peer, why });
@@ -306,6 +329,10 @@ impl<A: Clone + Eq + Hash> Inside<'_, A> {
         }
     }
 
+    fn peer(&self, address: &A, number: u64) -> SecurePeer<A> {
+        SecurePeer::of_session(self.channel, address.clone(), number)
+    }
+
     fn tell(&mut self, news: SessionNews<A>) {
         if self.news.len() >= NEWS {
             self.news.pop_front();
@@ -314,16 +341,9 @@ impl<A: Clone + Eq + Hash> Inside<'_, A> {
     }
 }
 
-fn session<A: Clone>(address: &A, number: u64) -> SecurePeer<A> {
-    SecurePeer::Session {
-        address: address.clone(),
-        number,
-    }
-}
-
-impl<A: Peer, D: DtlsStack> Machine for SecureServer<A, D> {
+impl<A: Peer, D: DtlsStack, M: ServerMachine<A>> Machine for SecureServer<A, D, M> {
     type Peer = Transport<A>;
-    type Event = ServerEvent<SecurePeer<A>>;
+    type Event = M::Event;
     type DatagramError = SecureDatagramError;
 
     fn handle_datagram(
@@ -332,26 +352,31 @@ impl<A: Peer, D: DtlsStack> Machine for SecureServer<A, D> {
         datagram: Datagram<'_, Transport<A>>,
     ) -> Result<(), SecureDatagramError> {
         self.now = now;
-        match datagram.from {
-            Transport::Dtls(_) if datagram.multicast => Err(SecureDatagramError::Multicast),
-            Transport::Dtls(from) => self.handle_secured(now, &from, datagram.payload),
+        let payload = datagram.payload;
+        match &datagram.from {
+            Transport::Dtls(_) | Transport::SmsDtls(_) if datagram.multicast => {
+                Err(SecureDatagramError::Multicast)
+            }
+            Transport::Dtls(from) => self.handle_secured(now, Channel::Udp, from, payload),
+            Transport::SmsDtls(from) => self.handle_secured(now, Channel::Sms, from, payload),
             Transport::Udp(from) => {
-                let datagram = Datagram {
-                    from: SecurePeer::Plain(from),
-                    payload: datagram.payload,
-                    channel: datagram.channel,
-                    multicast: datagram.multicast,
-                    identity: datagram.identity,
-                };
-                Ok(self.server.handle_datagram(now, datagram)?)
+                let (from, channel) = (SecurePeer::Plain(from.clone()), datagram.channel);
+                self.handle_plain(now, from, channel, &datagram)
+            }
+            Transport::Sms(from) => {
+                let from = SecurePeer::Sms(from.clone());
+                self.handle_plain(now, from, Channel::Sms, &datagram)
             }
         }
     }
 
     fn handle_timeout(&mut self, now: Instant) {
         self.now = now;
-        let (sessions, mut inside) = self.parts();
-        sessions.handle_timeout(now, &mut |event| inside.take(now, &event));
+        for channel in [Channel::Udp, Channel::Sms] {
+            if let (Some(sessions), mut inside) = self.parts(channel) {
+                sessions.handle_timeout(now, &mut |event| inside.take(now, &event));
+            }
+        }
         self.server.handle_timeout(now);
     }
 
@@ -363,63 +388,24 @@ impl<A: Peer, D: DtlsStack> Machine for SecureServer<A, D> {
         })
     }
 
-    fn poll_event(&mut self) -> Option<ServerEvent<SecurePeer<A>>> {
+    fn poll_event(&mut self) -> Option<M::Event> {
         self.events.pop_front().or_else(|| self.server.poll_event())
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        let deadlines = [self.server.poll_timeout(), self.sessions.poll_timeout()];
+        let deadlines = [
+            self.server.poll_timeout(),
+            self.sessions.poll_timeout(),
+            self.by_sms.as_ref().and_then(Sessions::poll_timeout),
+        ];
         deadlines.into_iter().flatten().min()
     }
 }
 
-impl<A, D: DtlsStack> fmt::Debug for SecureServer<A, D> {
+impl<A, D: DtlsStack, M: Machine> fmt::Debug for SecureServer<A, D, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SecureServer")
             .field("now", &self.now)
             .finish_non_exhaustive()
-    }
-}
-
-impl<A> SecurePeer<A> {
-    /// Where the client is.
-    pub const fn address(&self) -> &A {
-        match self {
-            Self::Plain(address) | Self::Session { address, .. } => address,
-        }
-    }
-
-    /// The number of its session; newer ones have higher numbers.
-    const fn number(&self) -> Option<u64> {
-        match self {
-            Self::Plain(_) => None,
-            Self::Session { number, .. } => Some(*number),
-        }
-    }
-}
-
-/// Its address, with `coaps://` before that of a session.
-impl<A: fmt::Display> fmt::Display for SecurePeer<A> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Plain(address) => write!(f, "{address}"),
-            Self::Session { address, .. } => write!(f, "coaps://{address}"),
-        }
-    }
-}
-
-impl<A: fmt::Debug> fmt::Debug for SecurePeer<A> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Plain(address) => write!(f, "{address:?}"),
-            Self::Session { address, .. } => write!(f, "coaps://{address:?}"),
-        }
-    }
-}
-
-impl SecurePeer<SocketAddr> {
-    /// Its host, for [`Server::with_hosts`].
-    pub fn host(&self) -> Host {
-        Host::from(*self.address())
     }
 }

@@ -1,4 +1,5 @@
-//! The DTLS sessions of a server, by the address of the peer.
+//! The DTLS sessions of a server, by the address of the peer. Also of a client that is the DTLS server of its
+//! Bootstrap-Server (TS 7.1.6).
 //!
 //! An address has at most one established session. Beside it a handshake may go on: a client that has
 //! lost its session, as a reboot does, begins anew on the same address (RFC 6347 §4.2.8). The old
@@ -11,6 +12,9 @@
 //!
 //! An identity has few established sessions, the two used last by default. So a client whose address
 //! changes leaves no more than that behind, and a client with a valid key can't displace the others.
+//!
+//! A session that [this end begins](Sessions::connect) is proved from its start, and has no ClientHello of the
+//! peer.
 //!
 //! Each of the three kinds has its own [bound](Bounds). So a flood of ClientHellos with forged
 //! addresses displaces only other unproved handshakes, by chance. A client gets in if its handshake is
@@ -29,9 +33,9 @@ use thiserror::Error;
 pub use self::table::{Bounds, Usage};
 use self::table::{Entry, Stage, Table};
 use super::{
-    credentials::ProvenIdentity,
+    credentials::{ClientCredentials, ProvenIdentity},
     record::{self, ALERT, ClientHello, HELLO_VERIFY_REQUEST, Record},
-    session::{DtlsSession, DtlsStack, Output, SessionError},
+    session::{DtlsSession, DtlsStack, Output, SessionError, StackError},
 };
 
 /// All sessions of a server. `K` is the address of a peer, `D` the library.
@@ -78,7 +82,7 @@ pub enum Event<'a, K> {
         /// Why.
         why: &'a End,
     },
-    /// A handshake has failed, although the peer is where it says.
+    /// A handshake has failed, although the peer is where it says; or one that this end has begun.
     Failed {
         /// Where the peer is.
         address: &'a K,
@@ -133,6 +137,21 @@ pub enum Useless {
     NotServed,
 }
 
+/// Why no session can be begun from this end.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The keys can't be used.
+    #[error("{0}")]
+    Stack(#[from] StackError),
+    /// There are as many handshakes as [`Bounds::proved`]; the same call may succeed later.
+    #[error("there are {0} handshakes")]
+    Busy(usize),
+    /// A handshake with this address is under way, whoever began it.
+    #[error("a handshake with this address is under way")]
+    UnderWay,
+}
+
 /// Takes events.
 type Sink<'s, K> = &'s mut dyn FnMut(Event<'_, K>);
 
@@ -145,6 +164,30 @@ impl<K: Clone + Eq + Hash, D: DtlsStack> Sessions<K, D> {
             transmits: VecDeque::new(),
             peers: RandomState::new(),
         }
+    }
+
+    /// Begins a session as the DTLS client, such as for a server-initiated bootstrap (TS 7.1.6).
+    /// [`Event::Connected`] or [`Event::Failed`] follows.
+    pub fn connect(
+        &mut self,
+        now: Instant,
+        to: &K,
+        credentials: &ClientCredentials,
+        sink: Sink<'_, K>,
+    ) -> Result<(), ConnectError> {
+        if let Some(bound) = self.table.handshakes_are_many() {
+            return Err(ConnectError::Busy(bound));
+        }
+        if let (_, Some(_)) = self.table.at(to) {
+            return Err(ConnectError::UnderWay);
+        }
+        let session = self.stack.connect(now, credentials)?;
+        let number = self.table.add_own(now, to.clone(), session);
+        self.prove(number, sink);
+        // The ClientHello.
+        self.feed_outputs(number, sink);
+        self.table.set_timer(number);
+        Ok(())
     }
 
     /// Takes a datagram. Any bytes are safe; an error only informs.
@@ -286,7 +329,7 @@ impl<K: Clone + Eq + Hash, D: DtlsStack> Sessions<K, D> {
             self.table.establish(now, number);
             self.make_room(now, number, sink);
         } else if came.is_proved {
-            self.table.prove(number);
+            self.prove(number, sink);
         } else if came.is_authentic {
             self.table.touch(now, number);
         }
@@ -349,6 +392,16 @@ impl<K: Clone + Eq + Hash, D: DtlsStack> Sessions<K, D> {
             Output::Closed => came.is_closed = true,
         });
         came
+    }
+
+    /// The peer has shown that it is at its address; another handshake may have to go.
+    fn prove(&mut self, number: u64, sink: Sink<'_, K>) {
+        if let Some((gone, entry)) = self.table.prove(number)
+            && entry.is_own()
+        {
+            let why = End::Failed(SessionError::Displaced);
+            tell_end(&entry, gone, &why, sink);
+        }
     }
 
     /// Ends established sessions beyond the bounds, now that there is this one.

@@ -14,6 +14,8 @@ mod hostile;
 mod keys;
 mod leaving;
 mod management;
+mod reaching;
 mod routing;
+mod sms;
 mod udp;
 mod world;

@@ -104,31 +104,6 @@ fn set_up(options: PureOptions, block_size: usize) -> Setup {
 }
 
 #[test]
-fn dtls_fits_into_short_messages() {
-    // TS 7.2.2: 140 bytes, and 9 s for the first retransmission.
-    let mut options = PureOptions::default();
-    options.mtu = 140;
-    options.first_timeout = Duration::from_secs(9);
-    options.handshake_within = Duration::from_secs(200);
-    let setup = set_up(options, 32);
-    for seed in 0..20 {
-        let link = Link::new(Duration::from_secs(2))
-            .jittering(Duration::from_secs(2))
-            .losing(0.05)
-            .with_mtu(140);
-        let mut world = World::set_up(seed, link, known_psk(), &setup).registered();
-        world.read_in_the_end();
-        assert!(
-            world
-                .network
-                .records()
-                .iter()
-                .all(|it| it.payload.len() <= 140)
-        );
-    }
-}
-
-#[test]
 fn a_handshake_in_many_small_datagrams_replaces_a_session() {
     let mut options = PureOptions::default();
     options.mtu = 200;

@@ -34,7 +34,7 @@ fn server() -> ServerDriver {
     let machine = SecureServer::new(server, server_stack(), Bounds::default());
     let names = Names::by(Transport::Dtls, |peer| match peer {
         Transport::Dtls(address) => Some(*address),
-        Transport::Udp(_) => None,
+        _ => None,
     });
     Driver::bind(ANY, Clock::start(), machine, names).unwrap()
 }

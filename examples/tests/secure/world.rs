@@ -7,11 +7,13 @@ use core::{
 use std::sync::OnceLock;
 
 use lwm2m_core::{
-    ContentFormat, InstanceId, Instant, Path, ShortServerId, Value, WriteMode, codec::Content,
+    BindingMode, ContentFormat, InstanceId, Instant, Path, ShortServerId, Value, WriteMode,
+    codec::Content,
 };
 use lwm2m_examples::secure::{
     client::{ConnectionFailure, SecureClient},
-    pure::{Pure, PureOptions},
+    credentials::ServerCredentials,
+    pure::{Pure, PureOptions, SMS_PAYLOAD},
     server::{SecurePeer, SecureServer, SessionNews, Transport},
     sessions::Bounds,
 };
@@ -54,6 +56,37 @@ pub(crate) fn known_certificate() -> typed::Security {
         server_certificate: &server.certificate,
     };
     typed::Security::certificate(URI, SERVER, keys)
+}
+
+/// The same account, of a device that is reached by short messages (TS 7.2.2).
+pub(crate) fn known_psk_by_sms() -> typed::Security {
+    typed::Security {
+        sms: typed::SmsSecurity {
+            mode: Some(typed::SmsSecurityMode::Dtls),
+            server_number: Some("4915112345678".to_owned()),
+            ..typed::SmsSecurity::default()
+        },
+        ..known_psk()
+    }
+}
+
+/// Whether an account is reached by short messages.
+fn is_by_sms(account: &typed::Security) -> bool {
+    account.sms.mode.is_some()
+}
+
+/// The libraries of the server and of devices as they are set for short messages.
+fn sms_stacks() -> (Pure, Pure) {
+    static STACKS: OnceLock<(Pure, Pure)> = OnceLock::new();
+    let make = || {
+        let keys = ServerCredentials {
+            certificate: None,
+            ..server_credentials()
+        };
+        let server = Pure::server(PureOptions::sms(), &keys).unwrap();
+        (server, Pure::client(PureOptions::sms()))
+    };
+    STACKS.get_or_init(make).clone()
 }
 
 /// The library of the server. Its configuration is made once for all tests.
@@ -107,16 +140,11 @@ impl World {
     pub(crate) fn set_up(seed: u64, link: Link, account: typed::Security, setup: &Setup) -> Self {
         let mut network = Network::new(seed);
         network.set_default_link(link);
-        let server = boot_server(&mut network, setup);
+        let mut server = boot_server(&mut network, setup);
+        server.application.by_sms = is_by_sms(&account);
         let server = network.add("server", server);
         let at = network.address(server);
-        let device = device_with(
-            "device",
-            account,
-            at,
-            setup.client.clone(),
-            setup.block_size,
-        );
+        let device = device_with("device", account, at, setup);
         let client = network.add("client", device);
         Self {
             network,
@@ -153,13 +181,7 @@ impl World {
 
     pub(crate) fn reboot_with(&mut self, account: typed::Security, setup: &Setup) {
         let at = self.network.address(self.server);
-        let device = device_with(
-            "device",
-            account,
-            at,
-            setup.client.clone(),
-            setup.block_size,
-        );
+        let device = device_with("device", account, at, setup);
         self.network.reboot(self.client, device);
         self.start();
     }
@@ -293,7 +315,9 @@ impl Default for Setup {
 fn boot_server(network: &mut Network, setup: &Setup) -> ServerHost {
     let mut config = ServerConfig::new(network.random().seed());
     config.coap.block_size = setup.block_size;
+    config.coap.sms_size = SMS_PAYLOAD;
     let server = SecureServer::new(Server::new(config), setup.server.clone(), setup.bounds);
+    let server = server.with_sms(sms_stacks().0, Bounds::sms());
     Host::new(server, ServerSide::default())
 }
 
@@ -315,23 +339,27 @@ pub(crate) fn device(
     server: Address,
     stack: Pure,
 ) -> ClientHost {
-    device_with(endpoint, account, server, stack, 1024)
+    let setup = Setup {
+        client: stack,
+        ..Setup::default()
+    };
+    device_with(endpoint, account, server, &setup)
 }
 
 fn device_with(
     endpoint: &str,
     account: typed::Security,
     server: Address,
-    stack: Pure,
-    block_size: usize,
+    setup: &Setup,
 ) -> ClientHost {
-    let client = client(endpoint, account, block_size);
+    let client = client(endpoint, account, setup.block_size);
     let application = DeviceSide {
         server,
         connection: None,
         events: Vec::new(),
     };
-    Host::new(SecureClient::new(client, stack), application)
+    let machine = SecureClient::new(client, setup.client.clone()).with_sms(sms_stacks().1);
+    Host::new(machine, application)
 }
 
 /// The Client of a device. Each has a seed of its own, as each start of a program has.
@@ -341,12 +369,20 @@ pub(crate) fn client(endpoint: &str, account: typed::Security, block_size: usize
     let start = STARTS.fetch_add(1, Ordering::Relaxed).to_be_bytes();
     seed[..8].copy_from_slice(&start);
     let mut tree = ObjectTree::new();
+    let by_sms = is_by_sms(&account);
+    let binding = if by_sms {
+        BindingMode::S
+    } else {
+        BindingMode::U
+    };
     let of_server = typed::Server {
         default_minimum_period: Some(0),
+        binding,
         ..typed::Server::new(SERVER, 86_400)
     };
     let itself = typed::Device {
         timezone: Some("Europe/Berlin".into()),
+        supported_binding: binding,
         ..typed::Device::example()
     };
     tree.add(Store::of([(InstanceId::ZERO, account)]));
@@ -354,6 +390,8 @@ pub(crate) fn client(endpoint: &str, account: typed::Security, block_size: usize
     tree.add(Store::of([(InstanceId::ZERO, itself)]));
     let mut config = ClientConfig::new(endpoint, seed);
     config.coap.block_size = block_size;
+    config.coap.sms_size = SMS_PAYLOAD;
+    config.announced.sms_number = by_sms.then(|| "4915187654321".to_owned());
     Client::new(config, tree).unwrap()
 }
 
@@ -377,8 +415,12 @@ impl Application for DeviceSide {
                 ..
             } => {
                 self.connection = Some(*connection);
-                let host = uri.split("://").nth(1).unwrap_or_default();
-                machine.open(now, *connection, security, host);
+                if is_by_sms(security) {
+                    machine.open_sms(now, *connection, security);
+                } else {
+                    let host = uri.split("://").nth(1).unwrap_or_default();
+                    machine.open(now, *connection, security, host);
+                }
             }
             // From here on nothing can be sent on it.
             ClientEvent::Disconnect { connection } if self.connection == Some(*connection) => {
@@ -403,6 +445,8 @@ impl Application for DeviceSide {
 #[derive(Debug, Default)]
 pub(crate) struct ServerSide {
     pub(crate) plain: Vec<Address>,
+    /// Whether what comes are short messages.
+    pub(crate) by_sms: bool,
     pub(crate) events: Vec<Event>,
     pub(crate) outcomes: Vec<Outcome>,
     pub(crate) notified: Vec<Content>,
@@ -425,13 +469,14 @@ impl Application for ServerSide {
     fn peer(&mut self, address: Address) -> Option<Transport<Address>> {
         Some(if self.plain.contains(&address) {
             Transport::Udp(address)
+        } else if self.by_sms {
+            Transport::SmsDtls(address)
         } else {
             Transport::Dtls(address)
         })
     }
 
     fn address(&self, peer: &Transport<Address>) -> Option<Address> {
-        let (Transport::Udp(address) | Transport::Dtls(address)) = peer;
-        Some(*address)
+        Some(*peer.address())
     }
 }

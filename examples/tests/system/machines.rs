@@ -94,8 +94,7 @@ impl Application for ServerSide {
     }
 
     fn address(&self, peer: &Transport<Address>) -> Option<Address> {
-        let (Transport::Udp(address) | Transport::Dtls(address)) = peer;
-        Some(*address)
+        Some(*peer.address())
     }
 }
 

@@ -14,6 +14,10 @@ pub(super) const CERTIFICATE_SUITES: [Dtls12CipherSuite; 2] = [
     Dtls12CipherSuite::ECDHE_ECDSA_AES256_GCM_SHA384,
 ];
 
+/// The longest CoAP message that fits into a short message over DTLS, with `TLS_PSK_WITH_AES_128_CCM_8`
+/// (TS 7.2.2.1.6): 140 bytes without header, nonce and tag, 13, 8 and 8 bytes.
+pub const SMS_PAYLOAD: usize = 140 - 29;
+
 /// How sessions behave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -31,6 +35,23 @@ pub struct PureOptions {
     pub handshake_within: Duration,
     /// What a Client does with the dates of the server's certificate.
     pub expiry: Expiry,
+}
+
+impl PureOptions {
+    /// Those of sessions by short messages (TS 7.2.2): datagrams of 140 bytes, a first timer of 9 s, and 4
+    /// minutes for a handshake.
+    ///
+    /// Keys are pre-shared there (TS 7.2.2.1.4). Of the 140 bytes, 29 are DTLS's: the machines have to keep to
+    /// [`SMS_PAYLOAD`] bytes ([`Config::sms_size`](lwm2m_statemachine::coap::Config::sms_size)), since short
+    /// messages aren't concatenated (TS 7.2.2.1.2).
+    pub fn sms() -> Self {
+        Self {
+            mtu: 140,
+            first_timeout: Duration::from_secs(9),
+            handshake_within: Duration::from_secs(240),
+            ..Self::default()
+        }
+    }
 }
 
 impl Default for PureOptions {

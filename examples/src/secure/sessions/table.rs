@@ -48,6 +48,18 @@ pub struct Bounds {
     pub idle: Duration,
 }
 
+impl Bounds {
+    /// Those of sessions by short messages (TS 7.2.2): a cookie may take 2 minutes to come back, and a
+    /// handshake 5 minutes in all.
+    pub fn sms() -> Self {
+        Self {
+            unproved_for: Duration::from_secs(120),
+            handshake_for: Duration::from_secs(300),
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for Bounds {
     fn default() -> Self {
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -95,7 +107,8 @@ pub(super) struct Entry<K, S> {
     pub(super) stage: Stage,
     /// Once it is established.
     pub(super) peer: Option<ProvenIdentity>,
-    hello: Hello,
+    /// What began it; none if this end did.
+    hello: Option<Hello>,
     began: Instant,
     /// When something authentic arrived last.
     used: Instant,
@@ -104,6 +117,13 @@ pub(super) struct Entry<K, S> {
     /// Its place among the unproved ones.
     place: usize,
     timer: Option<Instant>,
+}
+
+impl<K, S> Entry<K, S> {
+    /// Whether this end has begun it.
+    pub(super) const fn is_own(&self) -> bool {
+        self.hello.is_none()
+    }
 }
 
 /// A part of the random of a ClientHello, which tells it from others of the same address.
@@ -228,6 +248,12 @@ impl<K: Clone + Eq + Hash, S> Table<K, S> {
         }
     }
 
+    /// The bound of proved handshakes, if there are as many.
+    pub(super) fn handshakes_are_many(&self) -> Option<usize> {
+        let bound = self.bounds.proved;
+        (self.proved.len() >= bound).then_some(bound)
+    }
+
     /// Adds a handshake that is unproved. Another one has to go if there are too many.
     pub(super) fn add(&mut self, now: Instant, address: K, random: &[u8; 32], session: S) -> u64 {
         let crowded = self.crowded(&address);
@@ -238,10 +264,19 @@ impl<K: Clone + Eq + Hash, S> Table<K, S> {
         {
             self.remove(displaced);
         }
+        let hello = hello(random);
+        self.hellos.insert((address.clone(), hello), self.next);
+        self.insert(now, address, Some(hello), session)
+    }
+
+    /// Adds a handshake that this end has begun.
+    pub(super) fn add_own(&mut self, now: Instant, address: K, session: S) -> u64 {
+        self.insert(now, address, None, session)
+    }
+
+    fn insert(&mut self, now: Instant, address: K, hello: Option<Hello>, session: S) -> u64 {
         let number = self.next;
         self.next = self.next.saturating_add(1);
-        let hello = hello(random);
-        self.hellos.insert((address.clone(), hello), number);
         let at = self.peers.entry(address.clone()).or_default();
         at.sessions = at.sessions.saturating_add(1);
         at.unproved.push(number);
@@ -263,12 +298,10 @@ impl<K: Clone + Eq + Hash, S> Table<K, S> {
         number
     }
 
-    /// The peer has shown that it is at its address.
-    pub(super) fn prove(&mut self, number: u64) {
+    /// The peer has shown that it is at its address. Returns the handshake that has to go for it.
+    pub(super) fn prove(&mut self, number: u64) -> Option<(u64, Entry<K, S>)> {
         let entry = self.entries.get_mut(&number);
-        let Some(entry) = entry.filter(|entry| entry.stage == Stage::Unproved) else {
-            return;
-        };
+        let entry = entry.filter(|entry| entry.stage == Stage::Unproved)?;
         entry.stage = Stage::Proved;
         let place = entry.place;
         let at = self.peers.entry(entry.address.clone()).or_default();
@@ -278,9 +311,8 @@ impl<K: Clone + Eq + Hash, S> Table<K, S> {
         self.proved.insert(number);
         let too_many = self.proved.len() > self.bounds.proved;
         let oldest = self.proved.first().copied().filter(|_| too_many);
-        if let Some(gone) = before.or(oldest) {
-            self.remove(gone);
-        }
+        let gone = before.or(oldest)?;
+        Some((gone, self.remove(gone)?))
     }
 
     /// The handshake is complete: it replaces the session of its address.
@@ -349,8 +381,9 @@ impl<K: Clone + Eq + Hash, S> Table<K, S> {
         self.proved.remove(&number);
         self.established.remove(&(entry.turn, number));
         self.leave_identity(&entry, number);
-        let key = (entry.address.clone(), entry.hello);
-        self.hellos.remove(&key);
+        if let Some(hello) = entry.hello {
+            self.hellos.remove(&(entry.address.clone(), hello));
+        }
         if let Some(at) = self.peers.get_mut(&entry.address) {
             at.established.take_if(|it| *it == number);
             at.proved.take_if(|it| *it == number);

@@ -1,0 +1,184 @@
+//! Sessions by short messages (TS 7.2.2, 8.6.2).
+
+use core::time::Duration;
+
+use lwm2m_core::{Instant, ShortServerId};
+use lwm2m_examples::secure::{
+    credentials::{ClientCredentials, UnusableAccount},
+    record::{self, APPLICATION_DATA},
+    server::{SecureDatagramError, SecurePeer, SecureServer, Transport},
+    sessions::Bounds,
+};
+use lwm2m_objects::typed::{self, SmsSecurity, SmsSecurityMode};
+use lwm2m_simulation::Link;
+use lwm2m_statemachine::{Channel, Datagram, Machine as _, Server, ServerConfig, server::Outcome};
+
+use crate::world::{DAY, World, known_psk, known_psk_by_sms, server_stack};
+
+/// What a short message carries, in bytes.
+const SHORT_MESSAGE: usize = 140;
+
+/// A network for short messages, each of which takes from 2 to 6 seconds.
+fn sms_link() -> Link {
+    Link::new(Duration::from_secs(2))
+        .jittering(Duration::from_secs(4))
+        .with_mtu(SHORT_MESSAGE)
+        .over(Channel::Sms)
+}
+
+#[test]
+fn a_device_is_managed_in_a_session_by_short_messages() {
+    for seed in 0..20 {
+        let mut world = World::new(seed, sms_link().losing(0.05), known_psk_by_sms()).registered();
+        assert!(matches!(world.peer(), SecurePeer::SmsSession { .. }));
+        world.read_in_the_end();
+        // Nothing is sent again, so each may get lost.
+        let mut tries = 0..10;
+        while !matches!(world.write("Europe/Rome"), Outcome::Changed) {
+            tries.next().expect("ten Writes have failed");
+            world.await_registration();
+        }
+        while !matches!(world.observe(), Outcome::Observing { .. }) {
+            tries.next().expect("ten calls have failed");
+            world.await_registration();
+        }
+        let mut levels = 10_i64..20;
+        while world.notified().is_empty() {
+            world.set_level(levels.next().expect("a notification"));
+            world.network.run_for(Duration::from_secs(30));
+        }
+        for sent in world.network.records() {
+            assert!(sent.payload.len() <= SHORT_MESSAGE, "{sent:?}");
+            assert!(record::first(&sent.payload).is_some(), "{sent:?}");
+        }
+        let server = &world.network.node(world.server).machine;
+        assert_eq!(server.usage().addresses, 0);
+        assert!(server.usage_of_sms().established > 0);
+    }
+}
+
+/// How many records with CoAP messages the server sends for a Read that no answer comes to.
+fn sent_for_a_read(link: Link, account: typed::Security) -> usize {
+    let mut world = World::new(1, link, account).registered();
+    let (client, server) = (world.client, world.server);
+    world.network.run_for(Duration::from_secs(300));
+    let before = world.network.records().len();
+    world.network.link(client, server).loss = 1.0;
+    assert!(matches!(
+        world.read(crate::world::MANUFACTURER),
+        Outcome::Timeout
+    ));
+    let from = world.network.address(server);
+    let sent = world.network.records()[before..].iter();
+    sent.filter(|sent| sent.from == from && sent.payload.first() == Some(&APPLICATION_DATA))
+        .count()
+}
+
+#[test]
+fn nothing_is_retransmitted_in_a_session_by_short_messages() {
+    // TS 8.6.2; over UDP it is sent four times more (RFC 7252 §4.2).
+    assert_eq!(sent_for_a_read(sms_link(), known_psk_by_sms()), 1);
+    assert_eq!(sent_for_a_read(Link::default(), known_psk()), 5);
+}
+
+#[test]
+fn a_handshake_by_short_messages_waits_nine_seconds_first() {
+    let mut world = World::new(1, sms_link().losing(1.0), known_psk_by_sms());
+    world.start();
+    world.network.run_for(Duration::from_secs(80));
+    let records = world.network.records().iter();
+    let sent: Vec<Instant> = records.map(|record| record.sent).collect();
+    // TS 7.2.2.1.5, with a jitter of a quarter.
+    assert_eq!(sent.len(), 4, "{sent:?}");
+    for (pair, wait) in sent.windows(2).zip([9_000_u64, 18_000, 36_000]) {
+        let waited = pair[1].saturating_duration_since(pair[0]);
+        let waited = u64::try_from(waited.as_millis()).unwrap();
+        assert!(waited.abs_diff(wait) <= wait / 4 + 1, "{sent:?}");
+    }
+}
+
+#[test]
+fn a_wrong_key_for_short_messages_is_told_and_nothing_is_registered() {
+    let account = typed::Security {
+        secret_key: vec![9; 16],
+        ..known_psk_by_sms()
+    };
+    let mut world = World::new(1, sms_link(), account);
+    world.start();
+    let server = world.server;
+    let failed = world.network.run_until(DAY, |network| {
+        network.node(server).machine.usage_of_sms().proved > 0
+    });
+    assert!(failed, "no handshake");
+    world.network.run_for(Duration::from_secs(600));
+    assert!(!world.failures().is_empty());
+    let server = &world.network.node(server).machine.server;
+    assert_eq!(server.find("device"), None);
+}
+
+#[test]
+fn a_server_without_sessions_by_short_messages_takes_none() {
+    let config = ServerConfig::new([7; 32]);
+    let mut server = SecureServer::new(Server::new(config), server_stack(), Bounds::default());
+    let datagram = Datagram::new(Transport::SmsDtls(1_u32), &[22; 40]);
+    let taken = server.handle_datagram(Instant::ZERO, datagram);
+    assert_eq!(taken, Err(SecureDatagramError::NoSms));
+    assert_eq!(server.usage_of_sms().addresses, 0);
+}
+
+#[test]
+fn the_keys_for_short_messages_are_those_of_the_sms_binding_or_of_the_account() {
+    let account = |mode, key_parameters, secret_keys: Option<Vec<u8>>| typed::Security {
+        sms: SmsSecurity {
+            mode,
+            key_parameters,
+            secret_keys,
+            server_number: None,
+        },
+        ..typed::Security::pre_shared_key(
+            "coaps://server",
+            ShortServerId::new(101).unwrap(),
+            "device",
+            [1; 16],
+        )
+    };
+    let dtls = Some(SmsSecurityMode::Dtls);
+    let own = ClientCredentials::PreSharedKey {
+        identity: vec![5; 6],
+        key: vec![6; 16],
+    };
+    let common = ClientCredentials::PreSharedKey {
+        identity: b"device".to_vec(),
+        key: vec![1; 16],
+    };
+    let (parameters, keys) = (Some([5; 6]), Some(vec![6; 16]));
+    for (account, expected) in [
+        (account(dtls, parameters, keys.clone()), Ok(own)),
+        (account(dtls, None, None), Ok(common)),
+        (account(dtls, parameters, None), Err(UnusableAccount::Empty)),
+        (account(dtls, None, keys), Err(UnusableAccount::Empty)),
+        (account(None, None, None), Err(UnusableAccount::Sms)),
+        (
+            account(Some(SmsSecurityMode::NoSec), None, None),
+            Err(UnusableAccount::NoSec),
+        ),
+        (
+            account(Some(SmsSecurityMode::SecurePacketStructure), None, None),
+            Err(UnusableAccount::Sms),
+        ),
+    ] {
+        assert_eq!(ClientCredentials::of_sms(&account), expected);
+    }
+    let id = ShortServerId::new(101).unwrap();
+    let without = typed::Security {
+        sms: SmsSecurity {
+            mode: dtls,
+            ..SmsSecurity::default()
+        },
+        ..typed::Security::no_sec("coap://server", id)
+    };
+    assert_eq!(
+        ClientCredentials::of_sms(&without),
+        Err(UnusableAccount::Sms)
+    );
+}
