@@ -10,10 +10,11 @@
 //! | [`credentials`] | keys and certificates: of a Client from its Security Object, of a server from the operator |
 //! | [`record`] | the headers of DTLS records, as far as they say where a datagram belongs |
 //! | [`client`] | a Client with DTLS below its secured connections |
-//! | [`server`] | a Server with DTLS below it, beside clients without |
-//! | [`sessions`] | all sessions of a server |
+//! | [`listening`] | a Client with which its Bootstrap-Server may begin a session |
+//! | [`server`] | a Server or Bootstrap-Server with DTLS below it, beside clients without |
+//! | [`sessions`] | all sessions of a server, and those that others begin with a Client |
 //! | [`suite`] | the cipher suites, and which library has them |
-//! | `names` | the names in a certificate, and whether they name a host; with either library |
+//! | [`names`] | the names in a certificate, and whether they name a host |
 //! | `certificate` | what an X.509 certificate says; feature `dtls` |
 //! | `pure` | the library `dimpl`; feature `dtls` |
 //! | `system` | the library of the operating system, OpenSSL; feature `dtls-openssl` |
@@ -24,7 +25,7 @@ pub mod certificate;
 pub mod client;
 pub mod credentials;
 pub mod library;
-#[cfg(any(feature = "dtls", feature = "dtls-openssl"))]
+pub mod listening;
 pub mod names;
 #[cfg(feature = "dtls")]
 pub mod pure;

@@ -51,9 +51,9 @@ impl ExpectedServer {
     }
 }
 
-/// What the holder of a certificate in DER may be called; see [`Names::into_all`].
-pub fn names(certificate: &[u8]) -> Result<Vec<String>, Refusal> {
-    Ok(names_of(&read(certificate)?).into_all())
+/// The names in a certificate in DER.
+pub fn names(certificate: &[u8]) -> Result<Names, Refusal> {
+    Ok(names_of(&read(certificate)?))
 }
 
 fn read(certificate: &[u8]) -> Result<Certificate, Refusal> {

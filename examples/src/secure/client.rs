@@ -219,6 +219,12 @@ impl<D: DtlsStack> SecureClient<D> {
         }
     }
 
+    /// A connection that is secured elsewhere: what the Client sends on it comes out as it is. The Client has
+    /// named it.
+    pub(super) fn adopt(&mut self, connection: ConnectionId) {
+        self.links.insert(connection, Link::Plain);
+    }
+
     /// A connection couldn't be made, or its socket is lost: the Client asks for another one. The
     /// application has closed what it had of it.
     pub fn lost(&mut self, now: Instant, connection: ConnectionId) {

@@ -6,7 +6,10 @@ use lwm2m_core::Instant;
 
 use super::{
     credentials::{Account, ClientCredentials, ServerCredentials},
-    session::{DtlsSession, DtlsStack, NoSession, NoStack, Output, SessionError, StackError},
+    names::Names,
+    session::{
+        DtlsSession, DtlsStack, NoSession, NoStack, Output, Refusal, SessionError, StackError,
+    },
 };
 
 /// How long a handshake of a program may take. A server with another key says nothing, and a person
@@ -99,6 +102,23 @@ macro_rules! whichever {
     };
 }
 
+/// Calls the same function of whichever library it is, and makes its session one of these.
+macro_rules! session_of {
+    ($which:expr, $library:ident => $call:expr) => {
+        match $which {
+            Library::None($library) => $call.map(LibrarySession::None),
+            #[cfg(feature = "dtls")]
+            Library::Dimpl($library) => {
+                $call.map(|session| LibrarySession::Dimpl(Box::new(session)))
+            }
+            #[cfg(feature = "dtls-openssl")]
+            Library::OpenSsl($library) => {
+                $call.map(|session| LibrarySession::OpenSsl(Box::new(session)))
+            }
+        }
+    };
+}
+
 impl Library {
     /// The library for a client program.
     pub fn client(name: Option<LibraryName>) -> Result<Self, StackError> {
@@ -127,8 +147,7 @@ impl Library {
             }
             #[cfg(feature = "dtls-openssl")]
             Some(LibraryName::OpenSsl) => {
-                super::system::System::with_server(openssl(), credentials.clone())
-                    .map(Self::OpenSsl)
+                super::system::System::with_server(openssl(), credentials).map(Self::OpenSsl)
             }
         }
     }
@@ -167,67 +186,33 @@ impl DtlsStack for Library {
         account: &Account,
         credentials: &ClientCredentials,
     ) -> Result<LibrarySession, StackError> {
-        match self {
-            Self::None(library) => library
-                .connect_for(now, account, credentials)
-                .map(LibrarySession::None),
-            #[cfg(feature = "dtls")]
-            Self::Dimpl(library) => library
-                .connect_for(now, account, credentials)
-                .map(LibrarySession::dimpl),
-            #[cfg(feature = "dtls-openssl")]
-            Self::OpenSsl(library) => library
-                .connect_for(now, account, credentials)
-                .map(LibrarySession::openssl),
-        }
+        session_of!(self, library => library.connect_for(now, account, credentials))
+    }
+
+    fn serve(&mut self, credentials: &ServerCredentials) -> Result<(), StackError> {
+        whichever!(Self, self, library => library.serve(credentials))
+    }
+
+    /// Both libraries find the same.
+    fn names(certificate: &[u8]) -> Result<Names, Refusal> {
+        #[cfg(feature = "dtls")]
+        return super::pure::Pure::names(certificate);
+        #[cfg(all(feature = "dtls-openssl", not(feature = "dtls")))]
+        return super::system::System::names(certificate);
+        #[cfg(not(any(feature = "dtls", feature = "dtls-openssl")))]
+        NoStack::names(certificate)
     }
 
     fn accept(&mut self, now: Instant) -> Result<LibrarySession, StackError> {
-        match self {
-            Self::None(library) => library.accept(now).map(LibrarySession::None),
-            #[cfg(feature = "dtls")]
-            Self::Dimpl(library) => library.accept(now).map(LibrarySession::dimpl),
-            #[cfg(feature = "dtls-openssl")]
-            Self::OpenSsl(library) => library.accept(now).map(LibrarySession::openssl),
-        }
+        session_of!(self, library => library.accept(now))
     }
 
     fn accept_from(&mut self, now: Instant, peer: u64) -> Result<LibrarySession, StackError> {
-        match self {
-            Self::None(library) => library.accept_from(now, peer).map(LibrarySession::None),
-            #[cfg(feature = "dtls")]
-            Self::Dimpl(library) => library.accept_from(now, peer).map(LibrarySession::dimpl),
-            #[cfg(feature = "dtls-openssl")]
-            Self::OpenSsl(library) => library.accept_from(now, peer).map(LibrarySession::openssl),
-        }
+        session_of!(self, library => library.accept_from(now, peer))
     }
 
     fn accept_again(&mut self, now: Instant, peer: u64, hello: &[u8]) -> Option<LibrarySession> {
-        match self {
-            Self::None(library) => library
-                .accept_again(now, peer, hello)
-                .map(LibrarySession::None),
-            #[cfg(feature = "dtls")]
-            Self::Dimpl(library) => library
-                .accept_again(now, peer, hello)
-                .map(LibrarySession::dimpl),
-            #[cfg(feature = "dtls-openssl")]
-            Self::OpenSsl(library) => library
-                .accept_again(now, peer, hello)
-                .map(LibrarySession::openssl),
-        }
-    }
-}
-
-impl LibrarySession {
-    #[cfg(feature = "dtls")]
-    fn dimpl(session: super::pure::PureSession) -> Self {
-        Self::Dimpl(Box::new(session))
-    }
-
-    #[cfg(feature = "dtls-openssl")]
-    fn openssl(session: super::system::SystemSession) -> Self {
-        Self::OpenSsl(Box::new(session))
+        session_of!(self, library => library.accept_again(now, peer, hello))
     }
 }
 

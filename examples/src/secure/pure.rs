@@ -59,10 +59,11 @@ pub use self::{
     options::{PureOptions, SMS_PAYLOAD},
 };
 use super::{
-    certificate::ExpectedServer,
+    certificate::{self, ExpectedServer},
     credentials::{ClientCredentials, ServerCredentials},
+    names::Names,
     record,
-    session::{DtlsSession, DtlsStack, StackError},
+    session::{DtlsSession, DtlsStack, Refusal, StackError},
 };
 
 /// How many accounts the keys are kept ready of.
@@ -98,7 +99,7 @@ impl Pure {
         credentials: &ServerCredentials,
     ) -> Result<Self, StackError> {
         let mut pure = Self::client(options);
-        pure.server = Some(Arc::new(Server::new(&options, credentials)?));
+        pure.serve(credentials)?;
         Ok(pure)
     }
 
@@ -168,6 +169,15 @@ impl DtlsStack for Pure {
             }
         };
         PureSession::connect(now, self.clock, dtls, role, self.options.handshake_within)
+    }
+
+    fn serve(&mut self, credentials: &ServerCredentials) -> Result<(), StackError> {
+        self.server = Some(Arc::new(Server::new(&self.options, credentials)?));
+        Ok(())
+    }
+
+    fn names(certificate: &[u8]) -> Result<Names, Refusal> {
+        certificate::names(certificate)
     }
 
     fn accept(&mut self, _: Instant) -> Result<PureSession, StackError> {

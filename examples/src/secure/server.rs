@@ -1,6 +1,6 @@
 //! A LwM2M Server or Bootstrap-Server with DTLS below it, beside clients without.
 //!
-//! [`peers`] says who is at the other end, [`machine`] what is asked of the machine above.
+//! `peers` says who is at the other end, `machine` what is asked of the machine above.
 
 mod machine;
 mod peers;

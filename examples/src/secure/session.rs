@@ -7,7 +7,10 @@
 use lwm2m_core::Instant;
 use thiserror::Error;
 
-use super::credentials::{Account, ClientCredentials, ProvenIdentity};
+use super::{
+    credentials::{Account, ClientCredentials, ProvenIdentity, ServerCredentials},
+    names::Names,
+};
 
 /// A DTLS library.
 pub trait DtlsStack {
@@ -33,7 +36,14 @@ pub trait DtlsStack {
         self.connect(now, credentials)
     }
 
-    /// Waits for a ClientHello as the DTLS server, with the keys that the library was made with.
+    /// Takes the keys of a server for sessions that are accepted from now on, instead of those before. Sessions
+    /// and handshakes of before keep theirs.
+    fn serve(&mut self, credentials: &ServerCredentials) -> Result<(), StackError>;
+
+    /// The names in an X.509 certificate in DER.
+    fn names(certificate: &[u8]) -> Result<Names, Refusal>;
+
+    /// Waits for a ClientHello as the DTLS server, with the keys of the server.
     fn accept(&mut self, now: Instant) -> Result<Self::Session, StackError>;
 
     /// Waits as [`accept`](Self::accept) does, for the peer at one address. `peer` is a number of it, which
@@ -174,6 +184,9 @@ pub enum Refusal {
     Malformed,
 }
 
+/// What a build without a DTLS library says.
+const NO_LIBRARY: StackError = StackError::Unsupported("DTLS; build with the feature `dtls`");
+
 /// No DTLS library: for a build without one.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoStack;
@@ -186,15 +199,19 @@ impl DtlsStack for NoStack {
     type Session = NoSession;
 
     fn connect(&mut self, _: Instant, _: &ClientCredentials) -> Result<NoSession, StackError> {
-        Err(StackError::Unsupported(
-            "DTLS; build with the feature `dtls`",
-        ))
+        Err(NO_LIBRARY)
+    }
+
+    fn serve(&mut self, _: &ServerCredentials) -> Result<(), StackError> {
+        Err(NO_LIBRARY)
+    }
+
+    fn names(_: &[u8]) -> Result<Names, Refusal> {
+        Err(Refusal::Malformed)
     }
 
     fn accept(&mut self, _: Instant) -> Result<NoSession, StackError> {
-        Err(StackError::Unsupported(
-            "DTLS; build with the feature `dtls`",
-        ))
+        Err(NO_LIBRARY)
     }
 }
 

@@ -33,7 +33,7 @@ use thiserror::Error;
 pub use self::table::{Bounds, Usage};
 use self::table::{Entry, Stage, Table};
 use super::{
-    credentials::{ClientCredentials, ProvenIdentity},
+    credentials::{ClientCredentials, ProvenIdentity, ServerCredentials},
     record::{self, ALERT, ClientHello, HELLO_VERIFY_REQUEST, Record},
     session::{DtlsSession, DtlsStack, Output, SessionError, StackError},
 };
@@ -164,6 +164,11 @@ impl<K: Clone + Eq + Hash, D: DtlsStack> Sessions<K, D> {
             transmits: VecDeque::new(),
             peers: RandomState::new(),
         }
+    }
+
+    /// Takes these keys for sessions that begin from now on, instead of those before.
+    pub fn serve(&mut self, credentials: &ServerCredentials) -> Result<(), StackError> {
+        self.stack.serve(credentials)
     }
 
     /// Begins a session as the DTLS client, such as for a server-initiated bootstrap (TS 7.1.6).

@@ -60,8 +60,9 @@ use self::kept::{Facts, OfAccounts, Psk};
 pub use self::session::SystemSession;
 use self::session::{Role, Start};
 use super::credentials::{Account, ClientCredentials, Expiry, ServerCredentials};
+use super::names::Names;
 use super::record;
-use super::session::{DtlsSession, DtlsStack, StackError};
+use super::session::{DtlsSession, DtlsStack, Refusal, StackError};
 use super::suite::Suite;
 
 /// How often a handshake is looked after: between OpenSSL's own expiry and its retransmission there
@@ -86,6 +87,9 @@ pub struct Settings {
     pub handshake: Duration,
     /// What a Client does with the dates of the server's certificate.
     pub expiry: Expiry,
+    /// Whether a server keeps to itself that it doesn't know an identity: the handshake goes on as with another
+    /// key, which no alert ends. Otherwise an alert says so, as a person at the other end may like.
+    pub hides_identities: bool,
     /// How many sessions are kept for resumption: as a client, one for each account, and as a server. When
     /// there are as many, the one that was used longest ago is forgotten.
     pub sessions: usize,
@@ -99,13 +103,14 @@ impl Settings {
 
 impl Default for Settings {
     /// All suites; 1,232 bytes, what fits a link of 1,280 with IPv6 and UDP; 15 s; the dates of a
-    /// certificate don't matter; 10,000 sessions.
+    /// certificate don't matter; an unknown identity is told; 10,000 sessions.
     fn default() -> Self {
         Self {
             suites: Suite::ALL.to_vec(),
             mtu: 1_232,
             handshake: Duration::from_secs(15),
             expiry: Expiry::Accept,
+            hides_identities: false,
             sessions: 10_000,
         }
     }
@@ -156,14 +161,10 @@ impl System {
     /// keys.
     pub fn with_server(
         settings: Settings,
-        credentials: ServerCredentials,
+        credentials: &ServerCredentials,
     ) -> Result<Self, StackError> {
         let mut system = Self::new(settings)?;
-        system.server = Some(Server {
-            context: context::of_server(&system.settings, &credentials)?,
-            secret: Secret::new().map_err(library)?,
-            credentials,
-        });
+        system.serve(credentials)?;
         Ok(system)
     }
 
@@ -264,6 +265,20 @@ impl DtlsStack for System {
             kept: self.kept.clone(),
         };
         SystemSession::begin(start, role, expected)
+    }
+
+    fn serve(&mut self, credentials: &ServerCredentials) -> Result<(), StackError> {
+        self.server = Some(Server {
+            context: context::of_server(&self.settings, credentials)?,
+            secret: Secret::new().map_err(library)?,
+            credentials: credentials.clone(),
+        });
+        Ok(())
+    }
+
+    fn names(certificate: &[u8]) -> Result<Names, Refusal> {
+        let certificate = X509::from_der(certificate).map_err(|_| Refusal::Malformed)?;
+        Ok(certificate::names(&certificate))
     }
 
     fn accept(&mut self, now: Instant) -> Result<SystemSession, StackError> {

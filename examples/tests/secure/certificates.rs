@@ -6,6 +6,7 @@ use lwm2m_core::Instant;
 use lwm2m_examples::secure::{
     certificate::{self, ExpectedServer, Expiry, WallClock},
     credentials::{ClientCredentials, OwnCertificate, ProvenIdentity},
+    names::Names,
     pure::{Pure, PureOptions},
     session::{DtlsSession, DtlsStack, Output, Refusal, SessionError, StackError},
 };
@@ -108,7 +109,7 @@ fn the_names_are_the_common_name_and_those_beside_it() {
         .uri("urn:dev:os:1")
         .ip(&[192, 0, 2, 1])
         .make();
-    let names = certificate::names(&certificate.certificate);
+    let names = certificate::names(&certificate.certificate).map(Names::into_all);
     let expected = ["device", "device.example", "urn:dev:os:1"].map(String::from);
     assert_eq!(names, Ok(expected.to_vec()));
 }

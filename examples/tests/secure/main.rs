@@ -11,6 +11,8 @@
 mod certificates;
 mod handshakes;
 mod hostile;
+mod inbound;
+mod inbound_world;
 mod keys;
 mod leaving;
 mod management;

@@ -147,7 +147,7 @@ fn a_server_without_a_certificate_has_pre_shared_keys() {
         clients: world.clients.clone(),
         certificate: None,
     };
-    let mut server = System::with_server(Settings::default(), credentials).unwrap();
+    let mut server = System::with_server(Settings::default(), &credentials).unwrap();
     let mut client = world.client_stack();
     Pair::between(&mut client, &mut server, &psk()).assert_works();
     let pair = Pair::between(&mut client, &mut server, &world.certificate(HOST));
@@ -204,7 +204,7 @@ fn keys_that_can_t_be_read_are_told_at_once() {
         clients: world.clients.clone(),
         certificate: Some(mixed),
     };
-    let result = System::with_server(Settings::default(), credentials);
+    let result = System::with_server(Settings::default(), &credentials);
     assert!(matches!(result, Err(StackError::Malformed { .. })));
 }
 

@@ -7,6 +7,7 @@
 
 mod handshake;
 mod hostile;
+mod inbound;
 mod machines;
 mod many;
 #[cfg(feature = "dtls")]

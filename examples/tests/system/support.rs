@@ -178,7 +178,7 @@ impl World {
     pub(crate) fn server_stack(&self) -> System {
         System::with_server(
             self.settings.clone(),
-            ServerCredentials {
+            &ServerCredentials {
                 clients: self.clients.clone(),
                 certificate: Some(self.server.clone()),
             },

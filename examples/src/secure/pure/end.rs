@@ -382,7 +382,10 @@ impl Role {
                 expected,
                 is_shown: true,
                 ..
-            } => certificate::names(&expected.certificate).map(ProvenIdentity::Certificate),
+            } => {
+                let names = certificate::names(&expected.certificate)?;
+                Ok(ProvenIdentity::Certificate(names.into_all()))
+            }
             Self::Server {
                 shared,
                 identity,

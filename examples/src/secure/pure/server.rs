@@ -88,7 +88,8 @@ impl Server {
     /// Whom this certificate names, if it is accepted.
     pub(super) fn accept(&self, certificate: &[u8]) -> Result<ProvenIdentity, Refusal> {
         self.keys.clients.accepts_certificate(certificate)?;
-        certificate::names(certificate).map(ProvenIdentity::Certificate)
+        let names = certificate::names(certificate)?;
+        Ok(ProvenIdentity::Certificate(names.into_all()))
     }
 }
 

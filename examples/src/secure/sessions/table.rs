@@ -60,6 +60,22 @@ impl Bounds {
     }
 }
 
+impl Bounds {
+    /// Those of a device with which its Bootstrap-Server may begin a session: 16 handshakes whose peers haven't
+    /// returned a cookie, 4 others, and 2 sessions, which may be idle for 10 minutes.
+    pub fn device() -> Self {
+        Self {
+            unproved: 16,
+            unproved_per_address: 4,
+            proved: 4,
+            established: 2,
+            per_identity: 1,
+            idle: Duration::from_secs(600),
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for Bounds {
     fn default() -> Self {
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);

@@ -51,7 +51,11 @@ pub(super) fn of_server(
                 reason: super::words(&error),
             })?;
     }
-    psk_of(&mut context, Arc::clone(&credentials.clients));
+    psk_of(
+        &mut context,
+        Arc::clone(&credentials.clients),
+        settings.hides_identities,
+    );
     cookies(&mut context);
     let kept = OfClients::new(settings.sessions);
     resumption(&mut context, kept, Arc::clone(&credentials.clients)).map_err(library)?;
@@ -100,16 +104,20 @@ fn cipher_name(suite: Suite) -> &'static str {
 }
 
 /// Looks the key of an identity up, and leaves both for the session.
-fn psk_of(context: &mut SslContextBuilder, clients: Arc<dyn KnownClients>) {
+fn psk_of(context: &mut SslContextBuilder, clients: Arc<dyn KnownClients>, hides: bool) {
     context.set_psk_server_callback(move |ssl, identity, buffer| {
         let Some(facts) = Facts::of(ssl) else {
             return Ok(0);
         };
         let identity = identity.unwrap_or_default();
         let Some(key) = clients.pre_shared_key(identity) else {
-            // OpenSSL answers an empty key with unknown_psk_identity.
             facts.refuse(Refusal::UnknownIdentity);
-            return Ok(0);
+            // OpenSSL answers an empty key with unknown_psk_identity. It drops records under another key.
+            let nobody_s = buffer.get_mut(..16).filter(|_| hides);
+            return match nobody_s {
+                Some(key) => openssl::rand::rand_bytes(key).map(|()| key.len()),
+                None => Ok(0),
+            };
         };
         let length = copy(&key, buffer).unwrap_or(0);
         facts.use_psk(Psk {

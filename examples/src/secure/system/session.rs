@@ -301,7 +301,8 @@ impl DtlsSession for SystemSession {
         };
         if let Some(error) = handshake.end(now) {
             self.end();
-            return Err(error);
+            let refusal = self.facts.refusal();
+            return Err(refusal.map_or(error, SessionError::Refused));
         }
         if now < handshake.poll {
             return Ok(());

@@ -1,0 +1,412 @@
+//! A LwM2M Client that is the DTLS server of its Bootstrap-Server (TS 5.2.3.4, 7.1.6).
+
+mod accounts;
+
+use core::fmt;
+use std::collections::{BTreeMap, VecDeque};
+
+use lwm2m_core::Instant;
+use lwm2m_statemachine::{
+    AccountId, Channel, ClientEvent, ConnectionId, Datagram, Machine, Peer, Transmit,
+    client::{Inbound, InboundRefusal},
+    coap::DatagramError,
+};
+use thiserror::Error;
+
+use self::accounts::Accounts;
+use super::{
+    client::{ClientDatagramError, SecureClient},
+    credentials::ProvenIdentity,
+    record::{self, HANDSHAKE},
+    session::{DtlsStack, SessionError, StackError},
+    sessions::{Bounds, End, Event, Sessions, Usage, Useless},
+};
+
+/// How much news waits for the application; older ones are forgotten.
+const NEWS: usize = 64;
+
+/// A [`SecureClient`] with which its Bootstrap-Server may begin a session.
+///
+/// Drive it as any machine. What comes from the server of a connection is from [`ClientWay::Own`], and
+/// everything else that reaches the Client's socket from [`ClientWay::Inbound`]; so from the address of a
+/// connection nobody can begin another one meanwhile. A ClientHello from there begins
+/// a handshake with the keys of the Bootstrap-Server's account, as they are at that moment: the identity tells
+/// which account. Who has no such keys gets no answer but a HelloVerifyRequest or, for an identity that is unknown,
+/// what the library says of it.
+///
+/// When the handshake is complete, the Client [takes or refuses](lwm2m_statemachine::Client::inbound) the
+/// connection. A refused one is closed. The end of one that is taken needs nothing of the application, so no
+/// [`ClientEvent::Disconnect`] tells it.
+pub struct ListeningClient<A, D: DtlsStack> {
+    /// The Client with its own connections, for the calls of the application. Feed and drain it only through
+    /// this one.
+    pub secure: SecureClient<D>,
+    sessions: Sessions<A, D>,
+    /// The accounts whose keys the library has.
+    accounts: Accounts,
+    taken: Taken,
+    news: VecDeque<InboundNews<A>>,
+    /// The time of the last call.
+    now: Instant,
+    /// What is being sent.
+    buffer: Vec<u8>,
+}
+
+/// Where a datagram of a Client comes from, or goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ClientWay<A> {
+    /// A connection that the Client has asked for.
+    Own(ConnectionId),
+    /// An address that belongs to none.
+    Inbound(A),
+}
+
+/// What became of a session that was begun by the other side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InboundNews<A> {
+    /// The Client has taken it.
+    Taken {
+        /// Where the Bootstrap-Server is.
+        address: A,
+        /// Its account.
+        account: AccountId,
+        /// The Client's name for it.
+        connection: ConnectionId,
+    },
+    /// The Client doesn't take it now, so it was closed.
+    Refused {
+        /// Where the Bootstrap-Server is.
+        address: A,
+        /// Why.
+        why: InboundRefusal,
+    },
+    /// It has ended.
+    Ended {
+        /// The name that is gone.
+        connection: ConnectionId,
+        /// Why.
+        why: End,
+    },
+    /// It couldn't be made: the identity is unknown, or the key is another one.
+    Failed {
+        /// Where the other side is.
+        address: A,
+        /// Why.
+        why: SessionError,
+    },
+    /// The keys of the accounts can't be used.
+    Unusable(StackError),
+}
+
+/// Why a datagram was of no use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ListeningDatagramError {
+    /// On a connection of the Client's own.
+    #[error("{0}")]
+    Own(#[from] ClientDatagramError),
+    /// As CoAP, in a session that the other side has begun.
+    #[error("{0}")]
+    Coap(#[from] DatagramError),
+    /// As DTLS.
+    #[error("{0}")]
+    Dtls(#[from] Useless),
+    /// No account of a Bootstrap-Server has keys for DTLS, or it was sent to a group.
+    #[error("nobody may begin a session")]
+    NotExpected,
+}
+
+/// The sessions that the Client has taken, by both names.
+#[derive(Debug, Default)]
+struct Taken {
+    connections: BTreeMap<u64, ConnectionId>,
+    numbers: BTreeMap<ConnectionId, u64>,
+}
+
+impl Taken {
+    fn insert(&mut self, number: u64, connection: ConnectionId) {
+        self.connections.insert(number, connection);
+        self.numbers.insert(connection, number);
+    }
+
+    fn connection(&self, number: u64) -> Option<ConnectionId> {
+        self.connections.get(&number).copied()
+    }
+
+    fn number(&self, connection: ConnectionId) -> Option<u64> {
+        self.numbers.get(&connection).copied()
+    }
+
+    fn remove(&mut self, number: u64) -> Option<ConnectionId> {
+        let connection = self.connections.remove(&number)?;
+        self.numbers.remove(&connection);
+        Some(connection)
+    }
+}
+
+impl<A: Peer, D: DtlsStack> ListeningClient<A, D> {
+    /// Lets a Bootstrap-Server begin sessions. `stack` needs no keys: it is given those of the accounts. For
+    /// `bounds` see [`Bounds::device`].
+    pub fn new(secure: SecureClient<D>, stack: D, bounds: Bounds) -> Self {
+        Self {
+            secure,
+            sessions: Sessions::new(stack, bounds),
+            accounts: Accounts::default(),
+            taken: Taken::default(),
+            news: VecDeque::new(),
+            now: Instant::ZERO,
+            buffer: Vec::new(),
+        }
+    }
+
+    /// What became of sessions that the other side began. Fetch it when the events are drained; the oldest is
+    /// forgotten when more than 64 wait.
+    pub fn next_news(&mut self) -> Option<InboundNews<A>> {
+        self.news.pop_front()
+    }
+
+    /// How many sessions the other side has begun.
+    pub fn usage(&self) -> Usage {
+        self.sessions.usage()
+    }
+
+    fn handle_inbound(
+        &mut self,
+        now: Instant,
+        from: &A,
+        datagram: &[u8],
+    ) -> Result<(), ListeningDatagramError> {
+        let first = record::first(datagram);
+        if first.is_some_and(|record| record.content_type == HANDSHAKE && record.epoch == 0) {
+            self.renew_keys();
+        }
+        // A session under the old keys goes on.
+        if self.accounts.is_empty() && self.sessions.usage().addresses == 0 {
+            return Err(ListeningDatagramError::NotExpected);
+        }
+        let (sessions, mut inside) = self.parts();
+        let taken =
+            sessions.handle_datagram(now, from, datagram, &mut |event| inside.take(now, &event));
+        let (result, refused) = (inside.result, inside.refused);
+        for number in refused {
+            let (sessions, mut inside) = self.parts();
+            sessions.close(now, number, &mut |event| inside.take(now, &event));
+        }
+        taken?;
+        Ok(result?)
+    }
+
+    /// Gives the library the keys of the accounts, if they are others than before.
+    fn renew_keys(&mut self) {
+        let accounts = Accounts::of(&self.secure.client);
+        if accounts == self.accounts {
+            return;
+        }
+        let served = self.sessions.serve(&accounts.credentials(D::names));
+        self.accounts = accounts;
+        if let Err(error) = served {
+            self.accounts = Accounts::default();
+            tell(&mut self.news, InboundNews::Unusable(error));
+        }
+    }
+
+    /// The sessions, and what their events go to.
+    fn parts(&mut self) -> (&mut Sessions<A, D>, Inside<'_, A, D>) {
+        let inside = Inside {
+            secure: &mut self.secure,
+            accounts: &self.accounts,
+            taken: &mut self.taken,
+            news: &mut self.news,
+            refused: Vec::new(),
+            result: Ok(()),
+        };
+        (&mut self.sessions, inside)
+    }
+
+    /// Where the next datagram goes, which is in the buffer then.
+    fn next_transmit(&mut self) -> Option<ClientWay<A>> {
+        loop {
+            if let Some((to, datagram)) = self.sessions.poll_transmit() {
+                self.buffer = datagram;
+                return Some(ClientWay::Inbound(to));
+            }
+            let transmit = self.secure.poll_transmit()?;
+            let to = transmit.to;
+            self.buffer.clear();
+            self.buffer.extend_from_slice(transmit.payload);
+            let Some(number) = self.taken.number(to) else {
+                return Some(ClientWay::Own(to));
+            };
+            let (now, payload) = (self.now, core::mem::take(&mut self.buffer));
+            let (sessions, mut inside) = self.parts();
+            // What is for a session that is gone is lost, as on any network.
+            let sent = sessions.send(now, number, &payload, &mut |event| inside.take(now, &event));
+            drop(sent);
+            self.buffer = payload;
+        }
+    }
+}
+
+/// What the events of sessions go to.
+struct Inside<'s, A, D: DtlsStack> {
+    secure: &'s mut SecureClient<D>,
+    accounts: &'s Accounts,
+    taken: &'s mut Taken,
+    news: &'s mut VecDeque<InboundNews<A>>,
+    /// Sessions that the Client doesn't take.
+    refused: Vec<u64>,
+    result: Result<(), DatagramError>,
+}
+
+impl<A: Peer, D: DtlsStack> Inside<'_, A, D> {
+    fn take(&mut self, now: Instant, event: &Event<'_, A>) {
+        match *event {
+            Event::Connected {
+                address,
+                number,
+                peer,
+                ..
+            } => self.connected(now, address, number, peer),
+            Event::Payload {
+                number,
+                peer,
+                payload,
+                ..
+            } => {
+                let Some(connection) = self.taken.connection(number) else {
+                    return;
+                };
+                let result = peer.with(|identity| {
+                    let datagram = Datagram {
+                        from: connection,
+                        payload,
+                        channel: Channel::Udp,
+                        multicast: false,
+                        identity,
+                    };
+                    self.secure.client.handle_datagram(now, datagram)
+                });
+                self.result = self.result.and(result);
+            }
+            Event::Ended { number, why, .. } => {
+                if let Some(connection) = self.taken.remove(number) {
+                    self.secure.lost(now, connection);
+                    let why = why.clone();
+                    tell(self.news, InboundNews::Ended { connection, why });
+                }
+            }
+            Event::Failed { address, why } => {
+                let (address, why) = (address.clone(), why.clone());
+                tell(self.news, InboundNews::Failed { address, why });
+            }
+        }
+    }
+
+    /// Asks the Client whether it takes the connection.
+    fn connected(&mut self, now: Instant, address: &A, number: u64, peer: &ProvenIdentity) {
+        let address = address.clone();
+        let account = self.accounts.prove(peer, D::names);
+        let account = account.ok_or(InboundRefusal::Unknown);
+        let taken = account.and_then(|account| {
+            let connection = self.secure.client.inbound(now, Inbound::Account(account))?;
+            Ok((account, connection))
+        });
+        match taken {
+            Ok((account, connection)) => {
+                self.secure.adopt(connection);
+                self.taken.insert(number, connection);
+                let news = InboundNews::Taken {
+                    address,
+                    account,
+                    connection,
+                };
+                tell(self.news, news);
+            }
+            Err(why) => {
+                self.refused.push(number);
+                tell(self.news, InboundNews::Refused { address, why });
+            }
+        }
+    }
+}
+
+fn tell<A>(news: &mut VecDeque<InboundNews<A>>, one: InboundNews<A>) {
+    if news.len() >= NEWS {
+        news.pop_front();
+    }
+    news.push_back(one);
+}
+
+impl<A: Peer, D: DtlsStack> Machine for ListeningClient<A, D> {
+    type Peer = ClientWay<A>;
+    type Event = ClientEvent;
+    type DatagramError = ListeningDatagramError;
+
+    fn handle_datagram(
+        &mut self,
+        now: Instant,
+        datagram: Datagram<'_, ClientWay<A>>,
+    ) -> Result<(), ListeningDatagramError> {
+        self.now = now;
+        match datagram.from {
+            ClientWay::Own(connection) => {
+                let datagram = Datagram {
+                    from: connection,
+                    payload: datagram.payload,
+                    channel: datagram.channel,
+                    multicast: datagram.multicast,
+                    identity: datagram.identity,
+                };
+                Ok(self.secure.handle_datagram(now, datagram)?)
+            }
+            ClientWay::Inbound(_) if datagram.multicast => Err(ListeningDatagramError::NotExpected),
+            ClientWay::Inbound(from) => self.handle_inbound(now, &from, datagram.payload),
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.now = now;
+        let (sessions, mut inside) = self.parts();
+        sessions.handle_timeout(now, &mut |event| inside.take(now, &event));
+        self.secure.handle_timeout(now);
+    }
+
+    fn poll_transmit(&mut self) -> Option<Transmit<'_, ClientWay<A>>> {
+        let to = self.next_transmit()?;
+        Some(Transmit {
+            to,
+            payload: &self.buffer,
+        })
+    }
+
+    fn poll_event(&mut self) -> Option<ClientEvent> {
+        loop {
+            let event = self.secure.poll_event()?;
+            let over = match &event {
+                ClientEvent::Disconnect { connection } => self.taken.number(*connection),
+                _ => None,
+            };
+            let Some(number) = over else {
+                return Some(event);
+            };
+            // Its last words have been sealed: the event waits for them.
+            let now = self.now;
+            let (sessions, mut inside) = self.parts();
+            sessions.close(now, number, &mut |event| inside.take(now, &event));
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        let deadlines = [self.secure.poll_timeout(), self.sessions.poll_timeout()];
+        deadlines.into_iter().flatten().min()
+    }
+}
+
+impl<A, D: DtlsStack> fmt::Debug for ListeningClient<A, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ListeningClient")
+            .field("secure", &self.secure)
+            .finish_non_exhaustive()
+    }
+}

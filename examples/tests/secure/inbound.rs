@@ -1,0 +1,312 @@
+//! Sessions that a Bootstrap-Server begins with a device, which is the DTLS server (TS 5.2.3.4, 7.1.6).
+
+use core::time::Duration;
+
+use lwm2m_core::Instant;
+use lwm2m_examples::secure::{
+    credentials::ClientCredentials,
+    listening::{ClientWay, InboundNews, ListeningDatagramError},
+    pure::Pure,
+    record::{self, ALERT},
+    session::{DtlsSession as _, DtlsStack as _, Output, Refusal, SessionError},
+    sessions::{Bounds, End},
+};
+use lwm2m_objects::{Change, typed};
+use lwm2m_simulation::{Address, Link};
+use lwm2m_statemachine::{
+    BootstrapServerEvent, Datagram, Machine as _, bootstrap_server::Plan, client::InboundRefusal,
+};
+
+use crate::{
+    inbound_world::{
+        BOOTSTRAP_ACCOUNT, Yard, bootstrap_certificate, bootstrap_psk, first_key,
+        reaching_certificate, reaching_psk,
+    },
+    keys::key,
+    world::client_stack,
+};
+
+fn yard() -> Yard {
+    Yard::new(1, Link::default(), &[bootstrap_psk(&first_key())]).started()
+}
+
+fn good() -> ClientCredentials {
+    reaching_psk("device", &first_key())
+}
+
+/// A plan that asks for something.
+fn plan() -> Plan {
+    Plan::new().discover("/".parse().unwrap())
+}
+
+/// Whether a session of the device was taken for the account.
+fn is_taken(news: &InboundNews<Address>) -> bool {
+    matches!(news, InboundNews::Taken { account, .. } if *account == BOOTSTRAP_ACCOUNT)
+}
+
+#[test]
+fn a_bootstrap_server_reaches_a_device_with_its_key_or_certificate() {
+    for (account, keys) in [
+        (bootstrap_psk(&first_key()), good()),
+        (bootstrap_certificate(), reaching_certificate("bootstrap")),
+    ] {
+        let mut yard = Yard::new(1, Link::default(), &[account]).started();
+        yard.reach(&keys);
+        yard.run(2);
+        let inbound = yard.inbound();
+        assert!(
+            matches!(&inbound[..], [taken] if is_taken(taken)),
+            "{inbound:?}"
+        );
+        let peer = yard.reached();
+        yard.begin(peer, plan());
+        yard.run(2);
+        // The command has been answered in the session, whatever the answer is.
+        let bootstrap = yard.network.node(yard.bootstrap);
+        let told = &bootstrap.application.events;
+        assert!(!told.is_empty());
+        for event in told {
+            if let BootstrapServerEvent::Ended { outcome, .. } = event {
+                let why = format!("{outcome:?}");
+                assert!(
+                    !why.contains("Timeout") && !why.contains("PeerGone"),
+                    "{why}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_handshake_with_a_device_gets_through_a_bad_network() {
+    for seed in 0..20 {
+        let link = Link::new(Duration::from_millis(20))
+            .jittering(Duration::from_millis(50))
+            .losing(0.2)
+            .duplicating(0.2)
+            .reordering(0.3, Duration::from_secs(2));
+        let mut yard = Yard::new(seed, link, &[bootstrap_psk(&first_key())]).started();
+        let mut tries = 0..5;
+        loop {
+            tries.next().expect("five handshakes have failed");
+            yard.reach(&good());
+            yard.run(60);
+            if yard.inbound().iter().any(is_taken) {
+                break;
+            }
+        }
+        yard.reached();
+    }
+}
+
+#[test]
+fn another_key_and_an_unknown_identity_get_the_same_silence() {
+    let mut lengths = Vec::new();
+    for keys in [
+        reaching_psk("device", &key(9)),
+        reaching_psk("nobody", &first_key()),
+    ] {
+        let mut yard = yard();
+        yard.reach(&keys);
+        yard.run(120);
+        let inbound = yard.inbound();
+        let [InboundNews::Failed { why, .. }] = &inbound[..] else {
+            panic!("{inbound:?}");
+        };
+        let is_unknown = matches!(why, SessionError::Refused(Refusal::UnknownIdentity));
+        assert_eq!(is_unknown, keys != reaching_psk("device", &key(9)));
+        let sent = yard.sent_by_device();
+        let is_alert = |datagram: &&Vec<u8>| {
+            record::first(datagram).is_some_and(|record| record.content_type == ALERT)
+        };
+        assert_eq!(sent.iter().filter(is_alert).count(), 0);
+        let each: Vec<usize> = sent.iter().map(Vec::len).collect();
+        lengths.push(each);
+        assert_eq!(yard.news().len(), 1);
+        let device = &yard.network.node(yard.device).machine;
+        assert_eq!(device.usage().addresses, 0);
+    }
+    assert_eq!(lengths[0], lengths[1]);
+}
+
+#[test]
+fn another_certificate_and_one_that_doesn_t_name_the_host_are_refused() {
+    let other = typed::Security {
+        server_uri: "coaps://elsewhere".to_owned(),
+        ..bootstrap_certificate()
+    };
+    for (account, own, refusal) in [
+        (bootstrap_certificate(), "other", Refusal::OtherCertificate),
+        (other, "bootstrap", Refusal::OtherName),
+    ] {
+        let mut yard = Yard::new(1, Link::default(), &[account]).started();
+        yard.reach(&reaching_certificate(own));
+        yard.run(120);
+        let inbound = yard.inbound();
+        let [InboundNews::Failed { why, .. }] = &inbound[..] else {
+            panic!("{inbound:?}");
+        };
+        assert_eq!(why, &SessionError::Refused(refusal));
+    }
+}
+
+#[test]
+fn a_device_without_such_an_account_answers_nothing() {
+    let plain = typed::Security {
+        server_uri: "coap://bootstrap".to_owned(),
+        mode: typed::SecurityMode::NoSec,
+        ..bootstrap_psk(&[])
+    };
+    for accounts in [&[][..], &[plain]] {
+        let mut yard = Yard::new(1, Link::default(), accounts).started();
+        let before = yard.sent_by_device().len();
+        yard.reach(&good());
+        yard.run(20);
+        assert_eq!(yard.sent_by_device().len(), before);
+        let device = &yard.network.node(yard.device).machine;
+        assert_eq!(device.usage().addresses, 0);
+    }
+    // Neither is an application datagram of nobody.
+    let mut yard = Yard::new(1, Link::default(), &[]).started();
+    let from = yard.network.address(yard.bootstrap);
+    let taken = yard.network.with(yard.device, |host, now| {
+        let datagram = Datagram::new(ClientWay::Inbound(from), b"hello");
+        host.machine.handle_datagram(now, datagram)
+    });
+    assert_eq!(taken, Err(ListeningDatagramError::NotExpected));
+}
+
+#[test]
+fn a_session_that_the_client_does_not_take_is_closed() {
+    // It isn't started.
+    let mut yard = Yard::new(1, Link::default(), &[bootstrap_psk(&first_key())]);
+    yard.reach(&good());
+    yard.run(5);
+    let inbound = yard.inbound();
+    assert!(
+        matches!(
+            &inbound[..],
+            [InboundNews::Refused {
+                why: InboundRefusal::NotServed,
+                ..
+            }]
+        ),
+        "{inbound:?}"
+    );
+    let news = format!("{:?}", yard.news());
+    assert!(news.contains("Closed"), "{news}");
+    let device = &yard.network.node(yard.device).machine;
+    assert_eq!(device.usage().addresses, 0);
+}
+
+#[test]
+fn the_second_session_of_a_bootstrap_server_takes_the_place_of_the_first() {
+    let mut yard = yard();
+    yard.reach(&good());
+    yard.run(2);
+    let first = yard.inbound();
+    let Some(InboundNews::Taken { connection, .. }) = first.first() else {
+        panic!("{first:?}");
+    };
+    // From another address, so that both can be there.
+    yard.network.change_address(yard.bootstrap);
+    yard.reach(&good());
+    yard.run(5);
+    let second = yard.inbound();
+    assert!(second.iter().any(is_taken), "{second:?}");
+    let ended = |news: &_| matches!(news, InboundNews::Ended { connection: gone, .. } if gone == connection);
+    assert_eq!(second.iter().filter(|news| ended(*news)).count(), 1);
+    let device = &yard.network.node(yard.device).machine;
+    assert_eq!(device.usage().established, 1);
+}
+
+#[test]
+fn the_keys_are_those_of_the_account_at_that_moment() {
+    let mut yard = yard();
+    yard.reach(&good());
+    yard.run(2);
+    assert!(yard.inbound().iter().any(is_taken));
+    let peer = yard.reached();
+    let device = yard.device;
+    yard.network.with(device, |host, now| {
+        let path = "/0/0/5".parse().unwrap();
+        let value = lwm2m_core::Value::Opaque(key(5));
+        let key = Change::Set { path, value };
+        host.machine.secure.client.change(now, [key]).unwrap();
+    });
+    yard.run(2);
+    // The old session isn't one of the new key.
+    assert_eq!(yard.key(BOOTSTRAP_ACCOUNT), key(5));
+    yard.network.with(yard.bootstrap, |host, now| {
+        host.machine.close(now, &peer);
+    });
+    yard.reach(&good());
+    yard.run(120);
+    let failed = yard.inbound();
+    assert!(
+        failed
+            .iter()
+            .any(|news| matches!(news, InboundNews::Failed { .. })),
+        "{failed:?}"
+    );
+    yard.reach(&reaching_psk("device", &key(5)));
+    yard.run(2);
+    assert!(yard.inbound().iter().any(is_taken));
+}
+
+#[test]
+fn an_idle_session_of_a_bootstrap_server_expires() {
+    let mut yard = yard();
+    yard.reach(&good());
+    yard.run(2);
+    assert!(yard.inbound().iter().any(is_taken));
+    let idle = Bounds::device().idle;
+    yard.run(idle.as_secs());
+    let expired = yard.inbound();
+    assert!(
+        matches!(
+            &expired[..],
+            [InboundNews::Ended {
+                why: End::Expired,
+                ..
+            }]
+        ),
+        "{expired:?}"
+    );
+}
+
+#[test]
+fn a_flood_of_hellos_takes_bounded_memory_of_a_device() {
+    let mut yard = yard();
+    let hello = first_datagram(&mut client_stack(), &good());
+    let device = yard.device;
+    let node = yard.network.address(yard.bootstrap).node;
+    for number in 100..1100 {
+        let from = Address { node, number };
+        yard.network.with(device, |host, now| {
+            let datagram = Datagram::new(ClientWay::Inbound(from), &hello);
+            let _ = host.machine.handle_datagram(now, datagram);
+        });
+    }
+    let usage = yard.network.node(device).machine.usage();
+    assert_eq!(usage.unproved, Bounds::device().unproved);
+    assert_eq!(usage.addresses, Bounds::device().unproved);
+    yard.run(60);
+    let usage = yard.network.node(device).machine.usage();
+    assert_eq!(usage.addresses, 0);
+    yard.reach(&good());
+    yard.run(2);
+    assert!(yard.inbound().iter().any(is_taken));
+}
+
+/// The ClientHello of a session.
+fn first_datagram(stack: &mut Pure, keys: &ClientCredentials) -> Vec<u8> {
+    let mut session = stack.connect(Instant::ZERO, keys).unwrap();
+    let mut first = Vec::new();
+    session.drain(&mut |output| {
+        if let Output::Datagram(datagram) = output {
+            first = datagram.to_vec();
+        }
+    });
+    first
+}
