@@ -50,6 +50,19 @@ pub(super) enum Peers<P> {
     },
 }
 
+impl<P: Peer> Peers<P> {
+    /// The name of a sender, if it has one. `names` are those of the driver.
+    fn sender(&self, names: &Names<P>, from: SocketAddr) -> Option<P> {
+        match self {
+            // Who has no port takes no answer (RFC 768), so it is nobody.
+            _ if from.port() == 0 => None,
+            Self::Driver => names.peer(from),
+            Self::Named(names) => names.peer(from),
+            Self::One { peer, remote } => (from == *remote).then(|| peer.clone()),
+        }
+    }
+}
+
 /// A datagram, of which the bytes are in the buffer.
 #[derive(Debug)]
 pub(super) struct Received<P> {
@@ -151,13 +164,7 @@ impl<P: Peer> Sockets<P> {
                     Err(error) if is_passing(&error) => continue,
                     Err(error) => return Err(error),
                 };
-                let peer = match &socket.peers {
-                    // Who has no port takes no answer (RFC 768), so it is nobody.
-                    _ if from.port() == 0 => None,
-                    Peers::Driver => names.peer(from),
-                    Peers::Named(names) => names.peer(from),
-                    Peers::One { peer, remote } => (from == *remote).then(|| peer.clone()),
-                };
+                let peer = socket.peers.sender(names, from);
                 return Ok(Some(Received {
                     length,
                     from,
@@ -200,4 +207,31 @@ fn is_passing(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionRefused
             | io::ErrorKind::ConnectionReset
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_no_port_is_nobody_on_any_socket() {
+        let names = Names::direct();
+        let somebody: SocketAddr = "192.0.2.7:5683".parse().unwrap();
+        let nobody: SocketAddr = "192.0.2.7:0".parse().unwrap();
+        let of_one = |remote| Peers::One {
+            peer: remote,
+            remote,
+        };
+        for (peers, from, sender) in [
+            (Peers::Driver, somebody, Some(somebody)),
+            (Peers::Driver, nobody, None),
+            (Peers::Named(Names::direct()), somebody, Some(somebody)),
+            (Peers::Named(Names::direct()), nobody, None),
+            (of_one(somebody), somebody, Some(somebody)),
+            (of_one(somebody), "192.0.2.7:5684".parse().unwrap(), None),
+            (of_one(nobody), nobody, None),
+        ] {
+            assert_eq!(peers.sender(&names, from), sender, "{peers:?} {from}");
+        }
+    }
 }
