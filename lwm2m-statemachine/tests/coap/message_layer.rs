@@ -1086,3 +1086,47 @@ fn who_wakes_too_late_does_not_send_again() {
         ));
     }
 }
+
+#[test]
+fn a_request_is_unsent_while_others_go_first_and_is_never_seen_if_it_is_cancelled_then() {
+    let mut node = node();
+    let (first, message_id, of) = request_of(&mut node, get("x"), RequestOptions::default());
+    let mut large = MessageBuf::request(Method::Put);
+    large.uri_path("large").unwrap().payload(&[7; 5000]);
+    let [small, large] = [get("x"), large].map(|message| {
+        let sent = node.request(T0, "peer", message, RequestOptions::default());
+        sent.unwrap()
+    });
+    let unsent = |node: &Node| [first, small, large].map(|request| node.is_unsent(request));
+    assert_eq!(unsent(&node), [false, true, true]);
+    let answer = |node: &mut Node, message_id, of| {
+        let answer = MessageBuf::response(Code::CONTENT);
+        let answer = message(answer, MessageType::Acknowledgement, message_id, of);
+        receive(node, T0, &answer).unwrap();
+        sent(node)
+    };
+    // The turn comes to the small one.
+    let next = answer(&mut node, message_id, of);
+    assert_eq!(unsent(&node), [false, false, true]);
+    assert!(node.cancel(T0, large));
+    let small = MessageRef::parse(&next[0]).unwrap();
+    assert!(answer(&mut node, small.message_id(), small.token()).is_empty());
+}
+
+#[test]
+fn a_body_in_blocks_is_unsent_until_its_first_block_leaves() {
+    let mut node = node();
+    let bodies = [(); 2].map(|()| {
+        let mut large = MessageBuf::request(Method::Put);
+        large.uri_path("large").unwrap().payload(&[7; 5000]);
+        let sent = node.request(T0, "peer", large, RequestOptions::default());
+        sent.unwrap()
+    });
+    // To one resource, one body goes after the other.
+    let unsent = |node: &Node| bodies.map(|request| node.is_unsent(request));
+    assert_eq!(unsent(&node), [false, true]);
+    sent(&mut node);
+    assert!(node.cancel(T0, bodies[0]));
+    assert_eq!(sent(&mut node).len(), 1);
+    assert_eq!(unsent(&node), [false, false]);
+}

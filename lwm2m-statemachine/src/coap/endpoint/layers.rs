@@ -9,7 +9,7 @@ use super::{
     deadline::Deadline,
     events::Events,
     exchanges::{Below, Exchanges, Mode},
-    messages::{MessageKeys, Messages},
+    messages::{MessageKeys, Messages, Transmission},
     table::Key,
     usage::Usage,
 };
@@ -73,6 +73,25 @@ impl<P: Peer> Layers<P> {
     pub(super) fn sent_request(&self, request: Key) -> Option<SentRequest> {
         let peer = self.exchanges.requests.peer(request)?;
         Some(SentRequest { peer, request })
+    }
+
+    /// Whether nothing was sent of this request yet.
+    pub(super) fn is_unsent(&self, request: Key) -> bool {
+        let Some(of) = self.sent_request(request) else {
+            return false;
+        };
+        if self.blockwise.has_transfer(of) {
+            return self.blockwise.is_unsent(of, |block| self.waits(block));
+        }
+        self.waits(request)
+    }
+
+    /// Whether the message of this request waits for others to the same peer.
+    fn waits(&self, request: Key) -> bool {
+        let request = self.exchanges.requests.get(request);
+        let transmission = request.and_then(|request| request.transmission);
+        let transmission = transmission.and_then(|key| self.messages.transmission(key));
+        transmission.is_some_and(Transmission::waits)
     }
 }
 

@@ -53,6 +53,12 @@ impl<P: Peer> Endpoint<P> {
         self.layers.remove_request(now, request.0)
     }
 
+    /// Whether nothing was sent of this request yet: other messages to the peer go first (NSTART), or
+    /// another body to the same resource. If it is [cancelled](Self::cancel) now, the peer never sees it.
+    pub fn is_unsent(&self, request: RequestId) -> bool {
+        self.layers.is_unsent(request.0)
+    }
+
     /// Returns an observation as plain data, to be stored and later
     /// [restored](Self::restore_observation) in another endpoint. The observation also continues in
     /// this endpoint.

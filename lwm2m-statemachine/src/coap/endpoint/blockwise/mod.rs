@@ -353,6 +353,12 @@ impl BlockWise {
         self.requesting.template(of)
     }
 
+    /// Whether nothing of the body of this request was sent yet: `waits` tells whether the request for a
+    /// block was sent.
+    pub(super) fn is_unsent(&self, of: SentRequest, waits: impl Fn(Key) -> bool) -> bool {
+        self.requesting.is_unsent(of, waits)
+    }
+
     /// Whether this request takes several exchanges.
     pub(super) fn has_transfer(&self, of: SentRequest) -> bool {
         self.requesting.contains(of)

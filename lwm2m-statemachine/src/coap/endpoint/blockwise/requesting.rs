@@ -91,6 +91,12 @@ impl Requesting {
         Some(transfer.template())
     }
 
+    /// Whether nothing of the body of this request was sent yet.
+    pub(super) fn is_unsent(&self, of: SentRequest, waits: impl Fn(Key) -> bool) -> bool {
+        let transfer = self.transfers.get(of);
+        transfer.is_some_and(|transfer| transfer.is_unsent(waits))
+    }
+
     /// Whether this request takes several exchanges.
     pub(super) fn contains(&self, of: SentRequest) -> bool {
         self.transfers.contains(of)

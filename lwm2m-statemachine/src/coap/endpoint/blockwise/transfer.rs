@@ -234,6 +234,15 @@ impl Transfer {
         }
     }
 
+    /// Whether nothing of the body was sent yet: `waits` tells whether the request for a block was sent.
+    pub(super) fn is_unsent(&self, waits: impl Fn(Key) -> bool) -> bool {
+        let is_first = match &self.phase {
+            Phase::Upload(upload) => upload.offset == 0 && self.restarts == 0,
+            Phase::Download(_) => false,
+        };
+        is_first && self.block.is_none_or(waits)
+    }
+
     /// Whether a response is being assembled.
     pub(super) const fn is_put_together(&self) -> bool {
         matches!(self.phase, Phase::Download(_)) && !self.streamed
