@@ -140,6 +140,12 @@ impl MessageBuf {
         }
     }
 
+    /// The bytes it takes.
+    #[cfg(feature = "server")]
+    pub(crate) const fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Moves the message out; `self` can't be sent afterwards.
     #[cfg(feature = "server")]
     pub(crate) fn take(&mut self) -> Self {

@@ -3,15 +3,22 @@
 //! A ledger holds calls or observations. A client without entries costs nothing, and those of one
 //! client are found without looking at the others.
 
-use alloc::collections::{BTreeMap, btree_map};
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, btree_map},
+};
 
 use hashbrown::HashMap;
+use lwm2m_core::Method;
 
 use super::answer::PendingCall;
 use crate::{
-    coap::{MessageBuf, RequestId},
+    coap::{MessageBuf, RequestId, SavedObservation},
     machine::HandleState,
 };
+
+/// What a held call takes in the indices, in bytes: its key, its deadline, and the queue of those.
+const INDICES: usize = 128;
 
 /// How many entries an empty index keeps room for.
 const SPARE_ROOM: usize = 64;
@@ -29,20 +36,22 @@ pub(crate) trait Entry {
     fn request(&self) -> Option<RequestId>;
 }
 
-/// A call on its way.
+/// A call on its way. `C` is the handle of a client.
 #[derive(Debug)]
-pub(crate) struct PlacedCall {
+pub(crate) struct PlacedCall<C> {
     pub(crate) call: PendingCall,
-    pub(crate) state: CallState,
+    pub(crate) state: CallState<C>,
 }
 
 /// How far a call has come.
 #[derive(Debug)]
-pub(crate) enum CallState {
+pub(crate) enum CallState<C> {
     /// The endpoint doesn't have it yet.
     Queued(QueuedRequest),
     /// It waits for its answer.
     Sent(RequestId),
+    /// It was made for a client in Queue Mode (TS 8.3), and may have to wait until the client is awake.
+    Held(Box<HeldRequest<C>>),
 }
 
 /// What a queued call will be sent with.
@@ -53,11 +62,61 @@ pub(crate) struct QueuedRequest {
     pub(crate) cancels: Option<RequestId>,
 }
 
-impl Entry for PlacedCall {
+/// What a held call is sent with, perhaps more than once.
+#[derive(Debug)]
+pub(crate) struct HeldRequest<C> {
+    pub(crate) message: MessageBuf,
+    /// Of the observation that it cancels.
+    pub(crate) cancels: Option<Cancelled>,
+    /// It waits for its answer; the endpoint has it.
+    pub(crate) request: Option<RequestId>,
+    /// Whether it has left before: the client may have received it.
+    pub(crate) was_sent: bool,
+    /// The client that it was called for; another one may have taken its place.
+    pub(crate) called_for: C,
+}
+
+/// The observation that a held call cancels.
+#[derive(Debug)]
+pub(crate) enum Cancelled {
+    /// Its request: notifications of it may come, but nobody waits for them.
+    Observed(RequestId),
+    /// The cancellation was sent with its token. If it is to be sent again, this is put back first.
+    Saved(Box<SavedObservation<()>>),
+}
+
+impl<C> HeldRequest<C> {
+    /// Whether the request may be repeated without harm: its method is idempotent (RFC 7252 §5.1). That
+    /// is so for all operations but Execute, Create, and Write by POST (TS Table 25).
+    pub(crate) fn is_repeatable(&self) -> bool {
+        matches!(
+            self.message.code().method(),
+            Some(Method::Get | Method::Put | Method::Delete)
+        )
+    }
+
+    /// What it takes, in bytes; an estimate.
+    pub(crate) fn size(&self) -> usize {
+        size_of::<Self>() + size_of::<PlacedCall<C>>() + INDICES + self.message.size()
+    }
+}
+
+impl<C> PlacedCall<C> {
+    /// What is held of it, if it is.
+    pub(crate) fn held(&self) -> Option<&HeldRequest<C>> {
+        match &self.state {
+            CallState::Held(held) => Some(held),
+            CallState::Queued(_) | CallState::Sent(_) => None,
+        }
+    }
+}
+
+impl<C> Entry for PlacedCall<C> {
     fn request(&self) -> Option<RequestId> {
-        match self.state {
+        match &self.state {
             CallState::Queued(_) => None,
-            CallState::Sent(request) => Some(request),
+            CallState::Sent(request) => Some(*request),
+            CallState::Held(held) => held.request,
         }
     }
 }
@@ -84,7 +143,18 @@ impl<C: Copy + Ord, T: Entry> Ledger<C, T> {
 
     /// The entries of a client, in the order in which they were added.
     pub(crate) fn of(&self, client: C) -> impl Iterator<Item = &T> {
-        self.entries.range(keys_of(client)).map(|(_, entry)| entry)
+        self.entries_of(client).map(|(_, entry)| entry)
+    }
+
+    /// The same, with their keys.
+    pub(crate) fn entries_of(&self, client: C) -> impl Iterator<Item = (Key<C>, &T)> {
+        let entries = self.entries.range(keys_of(client));
+        entries.map(|(key, entry)| (*key, entry))
+    }
+
+    /// The first entry of all.
+    pub(crate) fn first(&self) -> Option<Key<C>> {
+        self.entries.keys().next().copied()
     }
 
     /// Adds an entry behind the others of the client.
@@ -133,6 +203,10 @@ impl<C: Copy + Ord, T: Entry> Ledger<C, T> {
         Some((key, entry))
     }
 
+    pub(crate) fn get_mut(&mut self, key: Key<C>) -> Option<&mut T> {
+        self.entries.get_mut(&key)
+    }
+
     /// Takes the first entry of a client.
     pub(crate) fn take_of(&mut self, client: C) -> Option<(Key<C>, T)> {
         let (key, _) = self.entries.range(keys_of(client)).next()?;
@@ -141,7 +215,7 @@ impl<C: Copy + Ord, T: Entry> Ledger<C, T> {
     }
 }
 
-impl<C: Copy + Ord> Ledger<C, PlacedCall> {
+impl<C: Copy + Ord> Ledger<C, PlacedCall<C>> {
     /// Adds a call behind the others of the client.
     pub(crate) fn queue(&mut self, client: C, call: PendingCall, request: QueuedRequest) -> Key<C> {
         let state = CallState::Queued(request);
@@ -173,6 +247,53 @@ impl<C: Copy + Ord> Ledger<C, PlacedCall> {
             }
         }
         Ok(())
+    }
+}
+
+/// Calls that are held for clients in Queue Mode.
+impl<C: Copy + Ord> Ledger<C, PlacedCall<C>> {
+    /// Adds a call that is held, behind the others of the client.
+    pub(crate) fn hold(&mut self, client: C, call: PendingCall, held: HeldRequest<C>) -> Key<C> {
+        let state = CallState::Held(Box::new(held));
+        self.insert(client, PlacedCall { call, state })
+    }
+
+    /// What is held of a call.
+    pub(crate) fn held_mut(&mut self, key: Key<C>) -> Option<&mut HeldRequest<C>> {
+        match &mut self.entries.get_mut(&key)?.state {
+            CallState::Held(held) => Some(held),
+            CallState::Queued(_) | CallState::Sent(_) => None,
+        }
+    }
+
+    /// The endpoint has a held call, with this request.
+    pub(crate) fn held_sent(&mut self, key: Key<C>, request: RequestId) {
+        if let Some(held) = self.held_mut(key) {
+            held.request = Some(request);
+            self.by_request.insert(request, key);
+        }
+    }
+
+    /// The endpoint no longer has a held call: it waits again, in its old place. `has_left` tells whether
+    /// the client may have received it. Returns what is held.
+    pub(crate) fn put_back(&mut self, key: Key<C>, has_left: bool) -> Option<&mut HeldRequest<C>> {
+        let held = self.held_mut(key)?;
+        let request = held.request.take();
+        held.was_sent |= request.is_some() && has_left;
+        if let Some(request) = request {
+            self.by_request.remove(&request);
+            self.give_back();
+        }
+        self.held_mut(key)
+    }
+
+    /// Gives a call that waits to the client that has taken the place of its own. It keeps its serial
+    /// number, and with that its place among the others.
+    pub(crate) fn hand_over(&mut self, key: Key<C>, client: C) -> Option<Key<C>> {
+        let entry = self.entries.remove(&key)?;
+        let key = Key { client, ..key };
+        self.entries.insert(key, entry);
+        Some(key)
     }
 }
 
@@ -236,7 +357,11 @@ mod tests {
         assert_ne!(ledger.insert('a', Named(requests[3], "four")), one);
     }
 
-    fn queue(ledger: &mut Ledger<char, PlacedCall>, client: char, resource: u16) -> Key<char> {
+    fn queue(
+        ledger: &mut Ledger<char, PlacedCall<char>>,
+        client: char,
+        resource: u16,
+    ) -> Key<char> {
         let call = PendingCall {
             operation: Operation::Read,
             path: Path::of(&[3, 0, resource]).unwrap(),

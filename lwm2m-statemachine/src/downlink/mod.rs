@@ -35,7 +35,7 @@ pub(crate) use self::bootstrap::{BS, Command, bootstrap_links};
 pub(crate) use self::{
     answer::{PendingCall, content},
     call::Call,
-    ledger::{Entry, Key, Ledger, PlacedCall, QueuedRequest},
+    ledger::{Cancelled, Entry, HeldRequest, Key, Ledger, PlacedCall, QueuedRequest},
 };
 #[cfg(any(feature = "server", feature = "bootstrap-server"))]
 pub use self::{

@@ -60,6 +60,20 @@ pub enum Outcome<O> {
         /// [`PeerDropped`](FailureReason::PeerDropped).
         reason: FailureReason,
     },
+    /// It had no other outcome by its deadline.
+    DeadlinePassed {
+        /// Whether it was sent: then the client may have received it.
+        sent: bool,
+    },
+    /// The application cancelled it.
+    Cancelled {
+        /// Whether it was sent: then the client may have received it.
+        sent: bool,
+    },
+    /// It waited until the client is awake, and isn't sent any more, as what it was made for has gone: the
+    /// client has its Objects below another path, or this one in another version, or the observation to
+    /// cancel has ended.
+    Outdated,
     /// The client's registration ended before it answered.
     ClientGone,
     /// The client's peer was gone before it answered: its secure session has ended, or the client is

@@ -46,7 +46,13 @@ impl<P: Peer> Server<P> {
                 self.heard(now, origin, request);
                 self.handle_notification(request, &response, &body, observing);
             }
-            Incoming::RequestReset { request } => self.end_operation(request, Outcome::Reset),
+            Incoming::RequestReset { request } => {
+                let registration = self.calls.operation_of(request);
+                self.end_operation(now, request, Outcome::Reset);
+                if let Some(registration) = registration {
+                    self.sleepers(now).heard_from(registration);
+                }
+            }
             // A server sends no notifications.
             _ => {}
         }
@@ -60,14 +66,14 @@ impl<P: Peer> Server<P> {
         body: &[u8],
         observing: bool,
     ) {
-        let Some((operation, call)) = self.calls.take_operation(request) else {
+        let Some(ended) = self.calls.take_operation(request) else {
             // The operation has ended, so nobody waits for notifications.
             if observing {
                 self.endpoint.cancel(now, request);
             }
             return;
         };
-        let registration = operation.registration();
+        let (registration, call) = (ended.key.client, ended.call);
         self.registrar.confirm(registration);
         let outcome = match self.registrar.get(registration) {
             None => Outcome::ClientGone,
@@ -83,7 +89,8 @@ impl<P: Peer> Server<P> {
         } else {
             outcome
         };
-        self.answered(operation, outcome);
+        self.answered(now, ended, outcome);
+        self.sleepers(now).heard_from(registration);
     }
 
     /// The client will send notifications. `outcome` is what its answer means apart from that.
@@ -108,6 +115,7 @@ impl<P: Peer> Server<P> {
             request,
             path: call.path,
             accept: call.accept,
+            is_over: false,
         };
         Outcome::Observing {
             observation: self.calls.observe(registration, observation),
@@ -127,8 +135,9 @@ impl<P: Peer> Server<P> {
             return;
         };
         let registration = observation.registration();
-        let code = response.code();
+        let (code, is_over) = (response.code(), observed.is_over);
         if code == Code::CONTENT
+            && !is_over
             && let Some(client) = self.registrar.get(registration)
         {
             let definitions = ClientDefinitions::new(&self.registry, client);
@@ -143,6 +152,9 @@ impl<P: Peer> Server<P> {
         }
         if !observing {
             self.calls.take_observation(observation);
+            if is_over {
+                return;
+            }
             let reason = if code.is_success() {
                 EndReason::Completed
             } else {

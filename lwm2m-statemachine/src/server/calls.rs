@@ -4,12 +4,15 @@ use lwm2m_core::{ContentFormat, Operation, Path};
 use thiserror::Error;
 
 use super::{
-    config::ServerBounds,
+    config::{QueueMode, ServerBounds},
     id::{ObservationId, OperationId, RegistrationId},
 };
 use crate::{
     coap::{self, RequestId, SendError},
-    downlink::{Call, Entry, InvalidCall, Ledger, PendingCall, PlacedCall, QueuedRequest},
+    downlink::{
+        Call, Cancelled, Entry, HeldRequest, InvalidCall, Key, Ledger, PendingCall, PlacedCall,
+        QueuedRequest,
+    },
     machine::{HandleState, Random},
 };
 
@@ -23,8 +26,12 @@ pub enum CallError {
     /// The observation doesn't exist, or no longer exists.
     #[error("no such observation")]
     UnknownObservation,
+    /// The operation doesn't exist, or has had its outcome.
+    #[error("no such operation")]
+    UnknownOperation,
     /// The client's peer is [gone](crate::Server::peer_gone), and the client wasn't heard from another
-    /// one since. The same call may succeed once it is.
+    /// one since. The same call may succeed once it is. For a client in Queue Mode the operation waits
+    /// instead.
     #[error("the peer of the client is gone")]
     PeerGone,
     /// The call isn't valid; the same call fails again.
@@ -43,6 +50,15 @@ pub enum Overload {
     /// [`ServerBounds::operations`] allows.
     #[error("{0} operations of the registration wait for their answer")]
     Operations(usize),
+    /// As many operations are held for clients in Queue Mode as
+    /// [`QueueMode::operations`](super::QueueMode::operations) allows.
+    #[error("{0} operations are held for clients in Queue Mode")]
+    Held(usize),
+    /// With this one, operations that are held for clients in Queue Mode would take more than
+    /// [`QueueMode::bytes`](super::QueueMode::bytes) or
+    /// [`bytes_per_client`](super::QueueMode::bytes_per_client) allows.
+    #[error("what is held in Queue Mode would take more than {0} bytes")]
+    HeldBytes(usize),
     /// The registration has as many observations, with those that are asked for, as
     /// [`ServerBounds::observations`] allows.
     #[error("the registration has {0} observations")]
@@ -73,6 +89,26 @@ pub(super) struct Observation {
     pub(super) path: Path,
     /// The format that was asked for: a cancellation asks for the same.
     pub(super) accept: Option<ContentFormat>,
+    /// It has ended for the application; the request that cancels it at the client waits.
+    pub(super) is_over: bool,
+}
+
+/// What a call is kept under.
+pub(super) type CallKey = Key<RegistrationId>;
+
+/// An operation that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ended {
+    pub(super) operation: OperationId,
+    /// Of the registration that it is for now: its own, or the one that has replaced it.
+    pub(super) key: CallKey,
+    pub(super) call: PendingCall,
+    /// The request that it was sent with, if it waited for its answer.
+    pub(super) request: Option<RequestId>,
+    /// Whether the client may have received it.
+    pub(super) was_sent: bool,
+    /// The request of the observation that it would have cancelled.
+    pub(super) cancels: Option<RequestId>,
 }
 
 impl Entry for Observation {
@@ -81,22 +117,27 @@ impl Entry for Observation {
     }
 }
 
-/// The operations that wait for their answer, and the observations.
+/// The operations that wait for their answer or for the client to wake, and the observations.
 #[derive(Debug)]
 pub(super) struct Calls {
-    operations: Ledger<RegistrationId, PlacedCall>,
+    operations: Ledger<RegistrationId, PlacedCall<RegistrationId>>,
     observations: Ledger<RegistrationId, Observation>,
     most_operations: usize,
     most_observations: usize,
+    /// How many operations are held, and the bytes that they take.
+    held: (usize, usize),
+    queue_mode: QueueMode,
 }
 
 impl Calls {
-    pub(super) fn new(bounds: &ServerBounds, random: &mut Random) -> Self {
+    pub(super) fn new(bounds: &ServerBounds, queue_mode: QueueMode, random: &mut Random) -> Self {
         Self {
             operations: Ledger::new(HandleState::new(random)),
             observations: Ledger::new(HandleState::new(random)),
             most_operations: bounds.operations,
             most_observations: bounds.observations,
+            held: (0, 0),
+            queue_mode,
         }
     }
 
@@ -145,21 +186,38 @@ impl Calls {
     }
 
     /// Takes the operation of this request, which is answered or never will be.
-    pub(super) fn take_operation(
-        &mut self,
-        request: RequestId,
-    ) -> Option<(OperationId, PendingCall)> {
+    pub(super) fn take_operation(&mut self, request: RequestId) -> Option<Ended> {
         let (key, placed) = self.operations.take_by_request(request)?;
-        Some((OperationId(key), placed.call))
+        Some(self.ended(key, &placed))
     }
 
-    /// Takes the first operation of a registration, with its request if it was sent.
-    pub(super) fn take_operation_of(
-        &mut self,
-        registration: RegistrationId,
-    ) -> Option<(OperationId, Option<RequestId>)> {
+    /// Takes the first operation of a registration.
+    pub(super) fn take_operation_of(&mut self, registration: RegistrationId) -> Option<Ended> {
         let (key, placed) = self.operations.take_of(registration)?;
-        Some((OperationId(key), placed.request()))
+        Some(self.ended(key, &placed))
+    }
+
+    /// Takes this operation.
+    pub(super) fn take(&mut self, key: CallKey) -> Option<Ended> {
+        let placed = self.operations.take(key)?;
+        Some(self.ended(key, &placed))
+    }
+
+    fn ended(&mut self, key: CallKey, placed: &PlacedCall<RegistrationId>) -> Ended {
+        let held = placed.held();
+        if let Some(held) = held {
+            let (operations, bytes) = &mut self.held;
+            *operations = operations.saturating_sub(1);
+            *bytes = bytes.saturating_sub(held.size());
+        }
+        Ended {
+            operation: handle(key, placed),
+            key,
+            call: placed.call,
+            request: placed.request(),
+            was_sent: held.is_none_or(|held| held.was_sent || held.request.is_some()),
+            cancels: held.and_then(observed),
+        }
     }
 
     /// A client accepted an Observe.
@@ -171,8 +229,19 @@ impl Calls {
         ObservationId(self.observations.insert(registration, observation))
     }
 
+    /// An observation, unless it is over.
     pub(super) fn observation(&self, id: ObservationId) -> Option<&Observation> {
-        self.observations.get(id.0)
+        let observation = self.observations.get(id.0);
+        observation.filter(|observation| !observation.is_over)
+    }
+
+    /// An observation is over: the request that cancels it waits. Returns whether there was one.
+    pub(super) fn end_observing(&mut self, id: ObservationId) -> bool {
+        let observation = self.observations.get_mut(id.0);
+        let observation = observation.filter(|observation| !observation.is_over);
+        observation
+            .map(|observation| observation.is_over = true)
+            .is_some()
     }
 
     /// The observation that this request began.
@@ -186,10 +255,7 @@ impl Calls {
 
     /// The registration of the operation or the observation of this request.
     pub(super) fn registration_of(&self, request: RequestId) -> Option<RegistrationId> {
-        let operation = self
-            .operations
-            .by_request(request)
-            .map(|(key, _)| key.client);
+        let operation = self.operation_of(request);
         let observation = || {
             self.observations
                 .by_request(request)
@@ -225,9 +291,156 @@ impl Calls {
         self.operations.len()
     }
 
+    /// How many operations are held for clients in Queue Mode, and the bytes that they take.
+    pub(super) fn usage(&self) -> (usize, usize) {
+        self.held
+    }
+
     /// The number of observations.
     pub(super) fn observations(&self) -> usize {
         self.observations.len()
+    }
+}
+
+/// Operations that are held for clients in Queue Mode (TS 8.3).
+impl Calls {
+    /// Holds a call, if there is room, behind the others of the client.
+    pub(super) fn hold(
+        &mut self,
+        registration: RegistrationId,
+        call: PendingCall,
+        held: HeldRequest<RegistrationId>,
+    ) -> Result<CallKey, Overload> {
+        let QueueMode {
+            operations,
+            bytes,
+            bytes_per_client,
+            ..
+        } = self.queue_mode;
+        let size = held.size();
+        let others = self.operations.of(registration);
+        let others: usize = others
+            .filter_map(PlacedCall::held)
+            .map(HeldRequest::size)
+            .sum();
+        if self.held.0 >= operations {
+            return Err(Overload::Held(operations));
+        }
+        for (held, bound) in [(others, bytes_per_client), (self.held.1, bytes)] {
+            if held.saturating_add(size) > bound {
+                return Err(Overload::HeldBytes(bound));
+            }
+        }
+        self.held = (self.held.0 + 1, self.held.1 + size);
+        Ok(self.operations.hold(registration, call, held))
+    }
+
+    /// The operations that are held for a client, in the order in which they were made.
+    pub(super) fn held_for(
+        &self,
+        registration: RegistrationId,
+    ) -> impl Iterator<Item = (CallKey, &PendingCall, &HeldRequest<RegistrationId>)> {
+        let entries = self.operations.entries_of(registration);
+        entries.filter_map(|(key, placed)| Some((key, &placed.call, placed.held()?)))
+    }
+
+    /// The operation that is to be sent next to a client: the first that is held for it, unless that is
+    /// under way already.
+    pub(super) fn next_for(&self, registration: RegistrationId) -> Option<CallKey> {
+        let (key, _, first) = self.held_for(registration).next()?;
+        first.request.is_none().then_some(key)
+    }
+
+    /// An operation, and what is held of it.
+    pub(super) fn held(&self, key: CallKey) -> Option<(PendingCall, &HeldRequest<RegistrationId>)> {
+        let placed = self.operations.get(key)?;
+        Some((placed.call, placed.held()?))
+    }
+
+    /// The endpoint has this operation, with this request. What it cancels is kept in case that it is put
+    /// back.
+    pub(super) fn held_sent(&mut self, key: CallKey, request: RequestId, saved: Option<Cancelled>) {
+        self.operations.held_sent(key, request);
+        self.set_cancelled(key, saved);
+    }
+
+    /// The endpoint no longer has this operation: it waits again. `has_left` tells whether the client may
+    /// have received it. Returns what it was to cancel.
+    pub(super) fn put_back(&mut self, key: CallKey, has_left: bool) -> Option<Cancelled> {
+        self.operations.put_back(key, has_left)?.cancels.take()
+    }
+
+    /// Sets what an operation cancels.
+    pub(super) fn set_cancelled(&mut self, key: CallKey, cancels: Option<Cancelled>) {
+        if let Some(held) = self.operations.held_mut(key) {
+            held.cancels = cancels;
+        }
+    }
+
+    /// The operation of this request, if it is held.
+    pub(super) fn held_by_request(&self, request: RequestId) -> Option<CallKey> {
+        let (key, placed) = self.operations.by_request(request)?;
+        placed.held().map(|_| key)
+    }
+
+    /// The requests of the operations of a client that are under way.
+    pub(super) fn requests_to(
+        &self,
+        registration: RegistrationId,
+    ) -> impl Iterator<Item = RequestId> {
+        self.operations.of(registration).filter_map(Entry::request)
+    }
+
+    /// The registration whose operation has this request.
+    pub(super) fn operation_of(&self, request: RequestId) -> Option<RegistrationId> {
+        let (key, _) = self.operations.by_request(request)?;
+        Some(key.client)
+    }
+
+    /// Gives an operation that waits to the registration that replaces its own.
+    pub(super) fn hand_over(&mut self, key: CallKey, to: RegistrationId) -> Option<CallKey> {
+        self.operations.hand_over(key, to)
+    }
+
+    /// The operation with this handle, if its registration, or the one in its place, has it.
+    pub(super) fn find(
+        &self,
+        OperationId(key): OperationId,
+        now_there: Option<RegistrationId>,
+    ) -> Option<CallKey> {
+        let there = now_there.map(|client| Key { client, ..key });
+        let mut keys = [Some(key), there].into_iter().flatten();
+        keys.find(|place| self.handle(*place) == Some(OperationId(key)))
+    }
+
+    /// Whether an operation is held and not under way.
+    pub(super) fn is_waiting(&self, OperationId(key): OperationId) -> bool {
+        let held = self.held(key);
+        held.is_some_and(|(_, held)| held.request.is_none())
+    }
+
+    /// The handle of this operation.
+    pub(super) fn handle(&self, key: CallKey) -> Option<OperationId> {
+        Some(handle(key, self.operations.get(key)?))
+    }
+
+    /// The first operation of all.
+    pub(super) fn first(&self) -> Option<CallKey> {
+        self.operations.first()
+    }
+}
+
+/// The handle that an operation was given out with.
+fn handle(key: CallKey, placed: &PlacedCall<RegistrationId>) -> OperationId {
+    let client = placed.held().map_or(key.client, |held| held.called_for);
+    OperationId(Key { client, ..key })
+}
+
+/// The request of the observation that a held call is to cancel.
+fn observed(held: &HeldRequest<RegistrationId>) -> Option<RequestId> {
+    match held.cancels {
+        Some(Cancelled::Observed(request)) => Some(request),
+        Some(Cancelled::Saved(_)) | None => None,
     }
 }
 
@@ -252,7 +465,7 @@ mod tests {
             observations,
             ..ServerBounds::default()
         };
-        Calls::new(&bounds, &mut Random::new([1; 32]))
+        Calls::new(&bounds, QueueMode::default(), &mut Random::new([1; 32]))
     }
 
     fn queue(calls: &mut Calls, call: &Call<'_>) -> OperationId {
@@ -283,6 +496,7 @@ mod tests {
                 request: begun,
                 path: battery(),
                 accept: None,
+                is_over: false,
             },
         );
         let full = Err(Overload::Observations(2));
@@ -293,9 +507,13 @@ mod tests {
         assert_eq!(calls.check_room(CLIENT, &read), full);
 
         // They end in the order in which they were made; only what was sent has a request.
-        assert_eq!(calls.take_operation_of(CLIENT), Some((first, Some(sent))));
-        assert_eq!(calls.take_operation_of(CLIENT), Some((second, None)));
-        assert_eq!(calls.take_operation_of(CLIENT), Some((third, None)));
+        let mut next = || {
+            let ended = calls.take_operation_of(CLIENT)?;
+            Some((ended.operation, ended.request))
+        };
+        assert_eq!(next(), Some((first, Some(sent))));
+        assert_eq!(next(), Some((second, None)));
+        assert_eq!(next(), Some((third, None)));
         assert_eq!(calls.take_operation(sent), None);
         assert_eq!((calls.operations(), calls.observations()), (0, 1));
         assert_eq!(calls.check_room(CLIENT, &observe), Ok(()));

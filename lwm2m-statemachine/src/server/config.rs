@@ -46,8 +46,46 @@ pub struct ServerConfig {
     pub no_sec: NoSec,
     /// How much longer than its Lifetime a registration lives without an Update; zero by default.
     pub grace: Duration,
+    /// How clients in Queue Mode are served (TS 8.3).
+    pub queue_mode: QueueMode,
     /// Bounds of what clients and the application can make the server hold.
     pub bounds: ServerBounds,
+}
+
+/// How clients in Queue Mode are served (TS 8.3), and how much may wait for them in all.
+///
+/// How many operations wait for one client is bounded by [`ServerBounds::operations`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct QueueMode {
+    /// How long after its last message a client is awake. Nothing is sent to it for the first time later
+    /// than that. [`Waiting::set_awake_time`](super::Waiting::set_awake_time) changes it for one client.
+    ///
+    /// `None`, the default, is MAX_TRANSMIT_WAIT less ACK_TIMEOUT: 91 s. A client is recommended to stay
+    /// awake for MAX_TRANSMIT_WAIT after its last message; that was under way for a while, and so will be
+    /// what is sent to it. If another time is agreed on, take off as much for the way there and back.
+    pub awake: Option<Duration>,
+    /// How long an operation may take in all, unless the application
+    /// [says otherwise](super::Waiting::set_deadline); 1 day by default.
+    pub deadline: Duration,
+    /// Operations that are held for all clients together; 1,000,000 by default.
+    pub operations: usize,
+    /// Their approximate heap, in bytes; 256 MiB by default.
+    pub bytes: usize,
+    /// The same for one client; 2 MiB by default, enough for one body of the largest size and more.
+    pub bytes_per_client: usize,
+}
+
+impl Default for QueueMode {
+    fn default() -> Self {
+        Self {
+            awake: None,
+            deadline: Duration::from_secs(86_400),
+            operations: 1_000_000,
+            bytes: 1 << 28,
+            bytes_per_client: 1 << 21,
+        }
+    }
 }
 
 /// How to treat parameters of Register and Update that the specification doesn't define (TS 8.5:
@@ -109,7 +147,7 @@ pub struct ServerBounds {
     /// All unknown parameters of a registration, in bytes; each counts one byte more than its
     /// length. More are answered 4.13. 512 by default.
     pub unknown_parameters: usize,
-    /// Operations of a registration that wait for their answer. 64 by default.
+    /// Operations of a registration that wait for their answer, or for the client to wake. 64 by default.
     pub operations: usize,
     /// Observations of a registration. 128 by default: with the operations, fewer than the requests
     /// per peer that the endpoint allows.
@@ -159,6 +197,7 @@ impl ServerConfig {
             identities: IdentityTable::default(),
             no_sec: NoSec::default(),
             grace: Duration::ZERO,
+            queue_mode: QueueMode::default(),
             bounds: ServerBounds::default(),
         }
     }
@@ -172,6 +211,7 @@ impl fmt::Debug for ServerConfig {
             .field("unknown_parameters", &self.unknown_parameters)
             .field("no_sec", &self.no_sec)
             .field("grace", &self.grace)
+            .field("queue_mode", &self.queue_mode)
             .field("bounds", &self.bounds)
             .finish_non_exhaustive()
     }

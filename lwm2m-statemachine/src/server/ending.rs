@@ -3,15 +3,12 @@
 use lwm2m_core::Instant;
 
 use super::{
+    calls::Ended,
     event::{EndReason, Outcome, ServerEvent},
-    id::{ObservationId, OperationId, RegistrationId},
+    id::{ObservationId, RegistrationId},
     parts::Server,
 };
-use crate::{
-    coap::{Event, FailureReason, RequestId},
-    downlink::AnswerError,
-    machine::Peer,
-};
+use crate::{coap::RequestId, machine::Peer};
 
 impl<P: Peer> Server<P> {
     /// Ends what belongs to registrations that have expired or were evicted, and tells the
@@ -31,49 +28,6 @@ impl<P: Peer> Server<P> {
         }
     }
 
-    /// Handles the events of the endpoint.
-    pub(super) fn handle_endpoint_events(&mut self) {
-        while let Some(event) = self.endpoint.poll_event() {
-            match event {
-                Event::RequestFailed {
-                    request, reason, ..
-                } => {
-                    self.end_operation(request, reason.into());
-                    self.lose_observation(request, reason);
-                }
-                Event::NotificationLost {
-                    request,
-                    reason,
-                    observing: true,
-                    ..
-                } => self.lose_notification(request, reason),
-                Event::NotificationLost {
-                    request, reason, ..
-                } => self.lose_observation(request, reason),
-                // A server sends no notifications, and if an answer is lost, the client asks again.
-                _ => {}
-            }
-        }
-    }
-
-    fn lose_observation(&mut self, request: RequestId, reason: FailureReason) {
-        if let Some((observation, _)) = self.calls.observation_by_request(request) {
-            self.calls.take_observation(observation);
-            self.end_observation(observation, EndReason::Lost(reason));
-        }
-    }
-
-    /// The blocks of a notification couldn't be fetched; other notifications will follow.
-    fn lose_notification(&mut self, request: RequestId, reason: FailureReason) {
-        if let Some((observation, _)) = self.calls.observation_by_request(request) {
-            self.events.push_back(ServerEvent::Notification {
-                registration: observation.registration(),
-                observation,
-                content: Err(AnswerError::Lost(reason)),
-            });
-        }
-    }
-
     /// Ends the registration that this request was sent to, if its time is over.
     pub(super) fn expire_client_of(&mut self, now: Instant, request: RequestId) {
         let registration = self.calls.registration_of(request);
@@ -84,38 +38,46 @@ impl<P: Peer> Server<P> {
 
     /// Ends the operations and observations of a registration that has ended.
     pub(super) fn end_all_of(&mut self, now: Instant, registration: RegistrationId) {
-        self.end_operations(now, registration, &Outcome::ClientGone);
+        while let Some(ended) = self.calls.take_operation_of(registration) {
+            self.give_up(now, ended, Outcome::ClientGone);
+        }
         while let Some((observation, taken)) = self.calls.take_observation_of(registration) {
             self.endpoint.cancel(now, taken.request);
-            self.end_observation(observation, EndReason::RegistrationGone);
-        }
-    }
-
-    /// Ends the operations of a registration with this outcome.
-    pub(super) fn end_operations(
-        &mut self,
-        now: Instant,
-        registration: RegistrationId,
-        outcome: &Outcome,
-    ) {
-        while let Some((operation, request)) = self.calls.take_operation_of(registration) {
-            if let Some(request) = request {
-                self.endpoint.cancel(now, request);
+            if !taken.is_over {
+                self.end_observation(observation, EndReason::RegistrationGone);
             }
-            self.answered(operation, outcome.clone());
+        }
+        self.queue.forget(registration);
+    }
+
+    /// Ends an operation without its answer, which isn't awaited any more.
+    pub(super) fn give_up(&mut self, now: Instant, ended: Ended, outcome: Outcome) {
+        if let Some(request) = ended.request {
+            self.endpoint.cancel(now, request);
+        }
+        self.answered(now, ended, outcome);
+    }
+
+    /// Ends the operation of this request, which the endpoint no longer has.
+    pub(super) fn end_operation(&mut self, now: Instant, request: RequestId, outcome: Outcome) {
+        if let Some(ended) = self.calls.take_operation(request) {
+            self.answered(now, ended, outcome);
         }
     }
 
-    pub(super) fn end_operation(&mut self, request: RequestId, outcome: Outcome) {
-        if let Some((operation, _)) = self.calls.take_operation(request) {
-            self.answered(operation, outcome);
+    /// Tells how an operation has ended. If it was to cancel an observation, and that wasn't sent, the
+    /// client's next notification is answered with a Reset instead (TS 8.2.6).
+    pub(super) fn answered(&mut self, now: Instant, ended: Ended, outcome: Outcome) {
+        self.queue.set_deadline(ended.key, None);
+        if let Some(observed) = ended.cancels
+            && let Some((observation, _)) = self.calls.observation_by_request(observed)
+        {
+            self.calls.take_observation(observation);
+            self.endpoint.cancel(now, observed);
         }
-    }
-
-    pub(super) fn answered(&mut self, operation: OperationId, outcome: Outcome) {
         self.events.push_back(ServerEvent::Answered {
-            registration: operation.registration(),
-            operation,
+            registration: ended.key.client,
+            operation: ended.operation,
             outcome,
         });
     }

@@ -22,7 +22,8 @@ pub type Outcome = downlink::Outcome<ObservationId>;
 /// When a registration ends (de-registered, expired, replaced or evicted), first each of its operations
 /// ends with [`Outcome::ClientGone`], then each of its observations with
 /// [`EndReason::RegistrationGone`]. Then comes the event of the registration itself, and last that of
-/// the new registration, if there is one.
+/// the new registration, if there is one. Operations that wait until a client in Queue Mode is awake go on
+/// when it registers anew.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ServerEvent<P> {
@@ -62,6 +63,22 @@ pub enum ServerEvent<P> {
         registration: RegistrationId,
         /// The peer that the client has left.
         peer: P,
+    },
+    /// A client in Queue Mode, which was asleep, sent a message: what waits for it is sent now, one
+    /// operation after the other (TS 8.3).
+    Awake {
+        /// The registration.
+        registration: RegistrationId,
+    },
+    /// A client in Queue Mode was awake, and wasn't heard for [long
+    /// enough](super::QueueMode::awake), or didn't answer a request, or its peer is gone: operations wait
+    /// until it is heard again. Nothing is told of a client whose registration or Queue Mode ends.
+    ///
+    /// If it has [a number](Registration::trigger_number) for that, a Registration Update Trigger by SMS
+    /// wakes it (TS 8.4).
+    Asleep {
+        /// The registration.
+        registration: RegistrationId,
     },
     /// A client de-registered.
     Deregistered {
@@ -103,7 +120,8 @@ pub enum ServerEvent<P> {
     Refused(Refusal<P>),
     /// An operation has ended. There is exactly one such event for each operation.
     Answered {
-        /// The registration.
+        /// The registration: the operation's own, or, if the operation had to wait, the one that has
+        /// replaced it since.
         registration: RegistrationId,
         /// The operation.
         operation: OperationId,

@@ -11,9 +11,9 @@ use crate::{
     machine::{Datagram, Machine, Peer, Transmit},
 };
 
-/// How many registrations expire in one call, so that a fleet that disappears at once doesn't block
-/// the rest.
-const EXPIRED_AT_ONCE: usize = 1000;
+/// How many registrations expire in one call, or clients fall asleep, so that a fleet that disappears at
+/// once doesn't block the rest.
+const ENDED_AT_ONCE: usize = 1000;
 
 /// How many events an empty queue may keep room for.
 const SPARE_ROOM: usize = 64;
@@ -29,6 +29,7 @@ impl<P: Peer> Server<P> {
         now: Instant,
         datagram: Datagram<'_, P>,
     ) -> Result<(), DatagramError> {
+        self.sleepers(now).handle_due(ENDED_AT_ONCE);
         let origin = Origin {
             peer: &datagram.from,
             channel: datagram.channel,
@@ -66,18 +67,19 @@ impl<P: Peer> Server<P> {
             Some(incoming) => self.handle_incoming(now, &origin, incoming),
             None => {}
         });
-        self.handle_endpoint_events();
+        self.handle_endpoint_events(now);
         result
     }
 
     /// Does what is due at `now`. Early, late and repeated calls do no harm.
     ///
-    /// At most 1,000 registrations expire in one call; if there are more,
-    /// [`poll_timeout`](Self::poll_timeout) asks for the next call at once.
+    /// At most 1,000 registrations expire in one call, and at most 1,000 clients fall asleep or operations
+    /// reach their deadline; if there are more, [`poll_timeout`](Self::poll_timeout) asks for the next call at once.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.sleepers(now).handle_due(ENDED_AT_ONCE);
         self.endpoint.handle_timeout(now);
-        self.handle_endpoint_events();
-        for _ in 0..EXPIRED_AT_ONCE {
+        self.handle_endpoint_events(now);
+        for _ in 0..ENDED_AT_ONCE {
             if !self.registrar.expire_next(now) {
                 break;
             }
@@ -88,18 +90,24 @@ impl<P: Peer> Server<P> {
     /// To be called when a peer can't be reached any more: its secure session was closed, has expired
     /// or was evicted.
     ///
-    /// Requests under way to it end at once with [`Outcome::PeerGone`](super::Outcome::PeerGone), and
-    /// what is remembered of its messages is dropped. Registrations of clients with a proven identity
+    /// Requests under way to it end at once with [`Outcome::PeerGone`](super::Outcome::PeerGone), or wait
+    /// again if the client is in Queue Mode and they may be repeated; and what is remembered of its
+    /// messages is dropped. Registrations of clients with a proven identity
     /// stay until their lifetime is over, with their observations; calls to them fail with
-    /// [`CallError::PeerGone`](super::CallError::PeerGone). The next Update or notification that proves
+    /// [`CallError::PeerGone`](super::CallError::PeerGone), unless the client is in Queue Mode: then they
+    /// wait. The next Update or notification that proves
     /// the identity moves the registration to the peer that it comes from.
     ///
     /// A client without a proven identity is known by its peer alone, so its registration isn't
     /// touched: it is reached there, as before.
     pub fn peer_gone(&mut self, now: Instant, peer: &P) {
-        self.registrar.peer_gone(peer);
+        let clients = self.registrar.peer_gone(peer);
         self.endpoint.end_session(now, peer);
-        self.handle_endpoint_events();
+        self.handle_endpoint_events(now);
+        for registration in clients {
+            self.sleepers(now).go_on(registration);
+        }
+        self.handle_endpoint_events(now);
     }
 
     /// The next datagram to send. Every call but the other polls may change it.
@@ -119,7 +127,11 @@ impl<P: Peer> Server<P> {
     /// When to call [`handle_timeout`](Self::handle_timeout) next; `None` if there is nothing to
     /// wait for. Every call but the other polls may change it.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let deadlines = [self.endpoint.poll_timeout(), self.registrar.next_expiry()];
+        let deadlines = [
+            self.endpoint.poll_timeout(),
+            self.queue.next_deadline(),
+            self.registrar.next_expiry(),
+        ];
         deadlines.into_iter().flatten().min()
     }
 }

@@ -88,22 +88,30 @@ mod config;
 mod definitions;
 mod ending;
 mod event;
+mod failing;
+mod handing_over;
 mod id;
 mod machine;
 mod moving;
 mod operations;
 mod parts;
+mod queue;
 mod registrar;
 mod requests;
+mod sending;
+mod waiting;
+mod waking;
 
 pub use self::{
     calls::{CallError, Overload},
-    config::{ServerBounds, ServerConfig, UnknownParameters},
+    config::{QueueMode, ServerBounds, ServerConfig, UnknownParameters},
     definitions::ClientDefinitions,
     event::{EndReason, Outcome, ServerEvent},
     id::{ObservationId, OperationId, RegistrationId},
     parts::{Server, ServerUsage},
+    queue::Presence,
     registrar::{Changes, EvictionReason, Location, Refusal, RefusalReason, Registration},
+    waiting::{QueuedOperation, Waiting},
 };
 pub use crate::downlink::{
     AnswerError, DiscoveredLink, Host, IdentityCheck, InvalidCall, NoSec, identity_is_name,

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use lwm2m_core::Instant;
 
 use super::{
-    event::{EndReason, Outcome, ServerEvent},
+    event::{EndReason, ServerEvent},
     id::RegistrationId,
     parts::Server,
     registrar::{Changes, Registration},
@@ -32,11 +32,13 @@ impl<P: Peer> Server<P> {
     /// was led back to a session in which others are reached.
     ///
     /// It is for this client as if [its peer were gone](Self::peer_gone): its requests under way end with
-    /// [`Outcome::PeerGone`], and calls fail with [`CallError::PeerGone`](super::CallError::PeerGone)
+    /// [`Outcome::PeerGone`](super::Outcome::PeerGone), and calls fail with [`CallError::PeerGone`](super::CallError::PeerGone)
     /// until its next Update or notification. Nothing happens to a client without a proven identity.
     pub fn client_gone(&mut self, now: Instant, registration: RegistrationId) {
         if self.registrar.client_gone(registration) {
-            self.end_operations(now, registration, &Outcome::PeerGone);
+            let mut sleepers = self.sleepers(now);
+            sleepers.leave_peer(registration);
+            sleepers.go_on(registration);
         }
     }
 }
@@ -47,7 +49,7 @@ impl<P: Peer> Server<P> {
     /// Update trigger by SMS is answered by SMS, while the Update comes over UDP (TS 8.4).
     pub(super) fn follow(&mut self, now: Instant, registration: RegistrationId, changes: Changes) {
         if changes.peer && !changes.channel {
-            self.end_operations(now, registration, &Outcome::PeerGone);
+            self.sleepers(now).leave_peer(registration);
         }
         if changes.peer || changes.channel {
             self.move_observations(now, registration);
@@ -69,7 +71,7 @@ impl<P: Peer> Server<P> {
     }
 
     /// A notification came from there. If the peer of its client was gone, the client is reached there
-    /// from now on.
+    /// from now on. A client in Queue Mode is awake (TS 8.3).
     pub(super) fn heard(&mut self, now: Instant, origin: &Origin<'_, P>, request: RequestId) {
         let Some(registration) = self.calls.registration_of(request) else {
             return;
@@ -79,6 +81,7 @@ impl<P: Peer> Server<P> {
             self.events
                 .push_back(ServerEvent::Reachable { registration });
         }
+        self.sleepers(now).heard_from(registration);
     }
 
     /// Expects the notifications of a client where it is reached now.
@@ -105,10 +108,13 @@ impl<P: Peer> Server<P> {
 
     /// There is no room for an observation at the new peer of its client.
     fn lose_place(&mut self, now: Instant, request: RequestId) {
-        if let Some((observation, _)) = self.calls.observation_by_request(request) {
+        if let Some((observation, observed)) = self.calls.observation_by_request(request) {
+            let is_over = observed.is_over;
             self.calls.take_observation(observation);
             self.endpoint.cancel(now, request);
-            self.end_observation(observation, EndReason::PeerChanged);
+            if !is_over {
+                self.end_observation(observation, EndReason::PeerChanged);
+            }
         }
     }
 }

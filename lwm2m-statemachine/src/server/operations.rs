@@ -11,9 +11,10 @@ use super::{
     event::EndReason,
     id::{ObservationId, OperationId, RegistrationId},
     parts::Server,
+    sending,
 };
 use crate::{
-    coap::{RequestId, RequestOptions, RestoreError},
+    coap::RequestId,
     downlink::{Call, QueuedRequest},
     machine::Peer,
 };
@@ -24,6 +25,8 @@ use crate::{
 /// Each call returns the handle of an operation, which ends with exactly one
 /// [`Answered`](super::ServerEvent::Answered) event; or an error, and then nothing has changed, except
 /// that a registration whose time is over [expires](super::ServerEvent::Expired).
+///
+/// For a client in Queue Mode, an operation may have to [wait](Self::queued) until the client is awake.
 impl<P: Peer> Server<P> {
     /// Reads an Object, an Object Instance or a Resource, in this format or in one that the client
     /// chooses (TS 5.4.1).
@@ -150,7 +153,13 @@ impl<P: Peer> Server<P> {
         let call = Call::Cancel(observed.path, observed.accept);
         let registration = observation.registration();
         let operation = self.call(now, registration, &call, Some(observed.request))?;
-        if self.calls.take_observation(observation).is_some() {
+        // While the request waits, notifications of the observation still tell that the client is awake.
+        let was_there = if self.calls.is_waiting(operation) {
+            self.calls.end_observing(observation)
+        } else {
+            self.calls.take_observation(observation).is_some()
+        };
+        if was_there {
             self.end_observation(observation, EndReason::Cancelled);
         }
         Ok(operation)
@@ -163,14 +172,16 @@ impl<P: Peer> Server<P> {
         now: Instant,
         observation: ObservationId,
     ) -> Result<(), CallError> {
-        let taken = self.calls.take_observation(observation);
+        let taken = self.calls.observation(observation).copied();
         let taken = taken.ok_or(CallError::UnknownObservation)?;
+        self.calls.take_observation(observation);
         self.endpoint.cancel(now, taken.request);
         self.end_observation(observation, EndReason::Cancelled);
         Ok(())
     }
 
-    /// Queues a call and sends it. `cancels` is the request of the observation that it cancels.
+    /// Queues a call and sends it, or holds it until its client is awake. `cancels` is the request of the
+    /// observation that it cancels.
     fn call(
         &mut self,
         now: Instant,
@@ -183,33 +194,28 @@ impl<P: Peer> Server<P> {
         }
         let client = self.registrar.get(registration);
         let client = client.ok_or(CallError::UnknownRegistration)?;
-        if !client.is_reachable() {
+        let is_held = client.is_in_queue_mode();
+        if !is_held && !client.is_reachable() {
             return Err(CallError::PeerGone);
         }
         self.calls.check_room(registration, call)?;
         let definitions = ClientDefinitions::new(&self.registry, client);
         let message = call.message(client.alternate_path(), &definitions)?;
+        if is_held {
+            let pending = call.pending();
+            let mut sleepers = self.sleepers(now);
+            let operation = sleepers.hold(registration, pending, message, cancels)?;
+            self.handle_endpoint_events(now);
+            return Ok(operation);
+        }
         let queued = QueuedRequest { message, cancels };
         let operation = self.calls.queue(registration, call.pending(), queued);
         let endpoint = &mut self.endpoint;
         let sent = self.calls.send(operation, |queued| {
-            if let Some(observed) = queued.cancels {
-                // It is where it was heard last.
-                let (peer, channel) = (client.peer().clone(), client.channel());
-                let moved = endpoint.move_observation(now, observed, peer, channel);
-                if let Err(RestoreError::Overload(overload)) = moved {
-                    return Err(overload.into());
-                }
-            }
-            let options = RequestOptions {
-                channel: client.channel(),
-                cancels: queued.cancels,
-                ..RequestOptions::default()
-            };
-            endpoint.request(now, client.peer().clone(), queued.message, options)
+            sending::request(now, endpoint, client, queued)
         });
         // Blocks of a notification are lost if the observation has moved.
-        self.handle_endpoint_events();
+        self.handle_endpoint_events(now);
         sent?;
         Ok(operation)
     }

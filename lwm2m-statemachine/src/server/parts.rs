@@ -10,6 +10,7 @@ use super::{
     definitions::ClientDefinitions,
     event::ServerEvent,
     id::RegistrationId,
+    queue::Queue,
     registrar::{Registrar, Registration},
 };
 use crate::{
@@ -27,6 +28,7 @@ pub struct Server<P> {
     pub(super) endpoint: Endpoint<P>,
     pub(super) registrar: Registrar<P>,
     pub(super) calls: Calls,
+    pub(super) queue: Queue,
     pub(super) events: VecDeque<ServerEvent<P>>,
     pub(super) registry: Registry,
     /// How much memory an answer may take, in bytes.
@@ -43,8 +45,14 @@ pub struct ServerUsage {
     pub registration_bytes: usize,
     /// Hosts with registrations without a proven identity, if the server tells hosts apart.
     pub hosts: usize,
-    /// Operations that wait for their answer.
+    /// Operations that wait for their answer, or for their client to wake.
     pub operations: usize,
+    /// Those of them that are held for clients in Queue Mode.
+    pub held: usize,
+    /// The approximate heap that these take, in bytes.
+    pub held_bytes: usize,
+    /// Clients in Queue Mode that are awake.
+    pub awake: usize,
     /// Observations.
     pub observations: usize,
     /// Events that were not polled yet.
@@ -79,7 +87,8 @@ impl<P: Peer> Server<P> {
         let mut random = Random::new(config.coap.seed);
         let seed = random.seed();
         let registrar = Registrar::new(&config, &mut random, host_of);
-        let calls = Calls::new(&config.bounds, &mut random);
+        let calls = Calls::new(&config.bounds, config.queue_mode, &mut random);
+        let queue = Queue::new(&config);
         let mut coap = config.coap;
         coap.seed = seed;
         // The first block decides whether a body is put together.
@@ -88,6 +97,7 @@ impl<P: Peer> Server<P> {
             endpoint: Endpoint::new(coap),
             registrar,
             calls,
+            queue,
             events: VecDeque::new(),
             registry: config.registry,
             largest_answer: config.bounds.answer,
@@ -144,11 +154,15 @@ impl<P> Server<P> {
 impl<P: Peer> Server<P> {
     /// What the server holds.
     pub fn usage(&self) -> ServerUsage {
+        let (held, held_bytes) = self.calls.usage();
         ServerUsage {
             registrations: self.registrar.len(),
             registration_bytes: self.registrar.bytes(),
             hosts: self.registrar.hosts(),
             operations: self.calls.operations(),
+            held,
+            held_bytes,
+            awake: self.queue.awake(),
             observations: self.calls.observations(),
             events: self.events.len(),
             coap: self.endpoint.usage(),

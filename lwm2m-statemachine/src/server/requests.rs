@@ -1,11 +1,14 @@
 //! What the server does with a decision about a request of a client.
 
+use alloc::boxed::Box;
+
 use lwm2m_core::Instant;
 
 use super::{
     event::ServerEvent,
+    id::RegistrationId,
     parts::Server,
-    registrar::{Decision, Effect},
+    registrar::{Decision, Effect, Registration},
 };
 use crate::{coap::Responder, machine::Peer};
 
@@ -31,31 +34,28 @@ impl<P: Peer> Server<P> {
                 registration,
                 replaced,
             } => {
-                let mut left = None;
-                if let Some((old, was)) = replaced {
-                    self.end_all_of(now, old);
-                    left = self.left_by(&was, registration);
-                    self.events.push_back(ServerEvent::Replaced {
-                        registration: old,
-                        was,
-                        by: registration,
-                    });
-                }
+                let left = replaced.and_then(|old| self.replaced(now, old, registration));
                 self.events
                     .push_back(ServerEvent::Registered { registration });
                 self.tell_left(registration, left);
+                self.sleepers(now).registered(registration);
             }
             Effect::Updated {
                 registration,
                 changes,
+                objects_before,
                 left,
             } => {
                 self.follow(now, registration, changes);
+                if let Some(before) = objects_before {
+                    self.sleepers(now).end_outdated(registration, &before);
+                }
                 self.events.push_back(ServerEvent::Updated {
                     registration,
                     changes,
                 });
                 self.tell_left(registration, left);
+                self.sleepers(now).registered(registration);
             }
             Effect::Deregistered(registration, was) => {
                 self.end_all_of(now, registration);
@@ -65,5 +65,23 @@ impl<P: Peer> Server<P> {
             Effect::Refused(refusal) => self.events.push_back(ServerEvent::Refused(refusal)),
             Effect::Nothing => {}
         }
+    }
+
+    /// A client has registered anew. Returns the peer that it has left.
+    fn replaced(
+        &mut self,
+        now: Instant,
+        (old, was): (RegistrationId, Box<Registration<P>>),
+        by: RegistrationId,
+    ) -> Option<P> {
+        self.sleepers(now).hand_over((old, &was), by);
+        self.end_all_of(now, old);
+        let left = self.left_by(&was, by);
+        self.events.push_back(ServerEvent::Replaced {
+            registration: old,
+            was,
+            by,
+        });
+        left
     }
 }

@@ -14,6 +14,7 @@ mod object_versions;
 mod observations;
 mod operations;
 mod properties;
+mod queue;
 mod refusals;
 mod registration;
 mod support;

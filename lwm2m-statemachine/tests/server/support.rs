@@ -176,9 +176,15 @@ impl World {
         assert_eq!(reply.code(), Code::CREATED);
         let [rd, token] = <[String; 2]>::try_from(reply.location()).unwrap();
         assert_eq!(rd, "rd");
-        match self.events().pop() {
-            Some(ServerEvent::Registered { registration }) => (registration, token),
-            event => panic!("{event:?}"),
+        let events = self.events();
+        match &events[..] {
+            [
+                ..,
+                ServerEvent::Registered { registration },
+                ServerEvent::Awake { .. },
+            ]
+            | [.., ServerEvent::Registered { registration }] => (*registration, token),
+            events => panic!("{events:?}"),
         }
     }
 
@@ -236,6 +242,20 @@ impl World {
             }
         }
         panic!("the server is never done");
+    }
+
+    /// The same; returns what the server sends meanwhile.
+    pub(crate) fn pass_sending(&mut self, time: Duration) -> Vec<Sent> {
+        let end = self.now + time;
+        let mut sent = self.sent();
+        while let Some(at) = self.server.poll_timeout()
+            && at <= end
+        {
+            self.pass(at.saturating_duration_since(self.now));
+            sent.extend(self.sent());
+        }
+        self.now = end;
+        sent
     }
 
     /// Checks that the server still works: a client registers, is read, and leaves.

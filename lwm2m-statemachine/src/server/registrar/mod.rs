@@ -106,6 +106,8 @@ pub(super) enum Effect<P> {
     Updated {
         registration: RegistrationId,
         changes: Changes,
+        /// The Objects before, if they have changed.
+        objects_before: Option<ObjectList>,
         /// The peer that the client has left, unless it was gone.
         left: Option<P>,
     },
@@ -397,16 +399,17 @@ impl<P: Peer> Registrar<P> {
         let policy = &self.policy;
         let result = self.registrations.change(id, |registration| {
             let left = registration.left_for(origin.peer, origin.channel);
-            let changes = registration.update(now, origin, update);
+            let (changes, objects) = registration.update(now, origin, update);
             registration.expiry = policy.expiry(registration);
-            (changes, left)
+            (changes, objects, left)
         });
-        let (changes, left) = result.unwrap_or_default();
+        let (changes, objects_before, left) = result.unwrap_or_default();
         Ok(Decision {
             answer: Answer::Code(Code::CHANGED),
             effect: Effect::Updated {
                 registration: id,
                 changes,
+                objects_before,
                 left,
             },
         })
@@ -453,9 +456,9 @@ impl<P: Peer> Registrar<P> {
             .is_some_and(|registration| self.policy.is_client(origin, registration))
     }
 
-    /// A peer is gone: the registrations there stay, and their clients can't be reached.
-    pub(super) fn peer_gone(&mut self, peer: &P) {
-        self.registrations.peer_gone(peer);
+    /// A peer is gone: the registrations there stay, and their clients can't be reached. Returns them.
+    pub(super) fn peer_gone(&mut self, peer: &P) -> Vec<RegistrationId> {
+        self.registrations.peer_gone(peer)
     }
 
     /// A client with a proven identity isn't where it was heard last: its registration stays, and it
@@ -549,6 +552,12 @@ impl<P> Registrar<P> {
 
     pub(super) fn get(&self, id: RegistrationId) -> Option<&Registration<P>> {
         self.registrations.get(id)
+    }
+
+    /// The registration that is kept where this one is or was: the one that has replaced it, if its client
+    /// has registered anew since.
+    pub(super) fn in_place_of(&self, id: RegistrationId) -> Option<RegistrationId> {
+        self.registrations.in_place_of(id)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (RegistrationId, &Registration<P>)> {

@@ -246,7 +246,7 @@ impl ObjectList {
         self.formats().contains(&Entry::format(format))
     }
 
-    pub(super) fn alternate_path(&self) -> RootPath<'_> {
+    pub(in crate::server) fn alternate_path(&self) -> RootPath<'_> {
         let details = self.details.as_ref();
         // It was read as a root path, so it is one.
         details

@@ -1,9 +1,11 @@
 //! What the server knows of one client (TS 5.3).
 
 use alloc::boxed::Box;
+use core::mem;
 
 use lwm2m_core::{
-    Binding, ContentFormat, InstanceId, Instant, Lifetime, Msisdn, ObjectId, Path, Version,
+    Binding, ContentFormat, InstanceId, Instant, Lifetime, Msisdn, ObjectId, Path, Transport,
+    Version,
 };
 use lwm2m_linkformat::RootPath;
 
@@ -149,9 +151,24 @@ impl<P> Registration<P> {
         self.announced.binding
     }
 
+    /// Whether the client is in Queue Mode: requests wait until it is awake (TS 5.3.1.1, 8.3).
+    pub fn is_in_queue_mode(&self) -> bool {
+        let mut transports = Transport::ALL.iter();
+        transports.any(|transport| self.binding().queues(*transport))
+    }
+
     /// The SMS Number (MSISDN), if the client gave one.
     pub fn sms_number(&self) -> Option<Msisdn> {
         self.announced.optional.as_ref()?.sms
+    }
+
+    /// The number where a Registration Update Trigger by SMS reaches a client in Queue Mode that is
+    /// reachable by SMS at any time (UQS, TS 8.4), if it gave one.
+    pub fn trigger_number(&self) -> Option<Msisdn> {
+        let binding = self.binding();
+        let is_reachable = binding.has(Transport::Sms) && !binding.queues(Transport::Sms);
+        self.sms_number()
+            .filter(|_| self.is_in_queue_mode() && is_reachable)
     }
 
     /// The unknown parameters of the Register, as received; none unless
@@ -264,8 +281,13 @@ impl<P> Registration<P> {
         is_left.then(|| contact.peer.clone())
     }
 
-    /// Applies an Update, and returns what has changed.
-    pub(super) fn update(&mut self, now: Instant, origin: &Origin<'_, P>, update: Update) -> Changes
+    /// Applies an Update, and returns what has changed, and the Objects before if they have.
+    pub(super) fn update(
+        &mut self,
+        now: Instant,
+        origin: &Origin<'_, P>,
+        update: Update,
+    ) -> (Changes, Option<ObjectList>)
     where
         P: Clone + PartialEq,
     {
@@ -275,12 +297,14 @@ impl<P> Registration<P> {
         let (contact, announced) = (&mut self.contact, &mut self.announced);
         changes.lifetime = set(&mut announced.lifetime, update.lifetime);
         changes.binding = set(&mut announced.binding, update.binding);
-        changes.objects = set(&mut announced.objects, update.objects);
+        let other = update.objects.filter(|list| *list != announced.objects);
+        let before = other.map(|list| mem::replace(&mut announced.objects, list));
+        changes.objects = before.is_some();
         changes.channel = contact.channel != origin.channel;
         changes.peer = contact.set(origin);
         contact.updated_since = true;
         self.updated = now;
-        changes
+        (changes, before)
     }
 }
 

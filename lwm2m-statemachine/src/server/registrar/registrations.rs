@@ -148,6 +148,11 @@ impl<P> Registrations<P> {
         }
     }
 
+    /// The registration that is kept where this one is or was.
+    pub(super) fn in_place_of(&self, id: RegistrationId) -> Option<RegistrationId> {
+        self.id(id.index)
+    }
+
     fn id(&self, index: u32) -> Option<RegistrationId> {
         let serial = self.entries.get(index)?.serial;
         Some(RegistrationId { index, serial })
@@ -351,18 +356,20 @@ impl<P: Peer> Registrations<P> {
         }
     }
 
-    /// Notes that this peer is gone at the registrations that are reached there.
-    pub(super) fn peer_gone(&mut self, peer: &P) {
+    /// Notes that this peer is gone at the registrations that are reached there. Returns them.
+    pub(super) fn peer_gone(&mut self, peer: &P) -> Vec<RegistrationId> {
         let hash = hash_peer(self.keys, peer);
         let there = self.by_peer.range((hash, 0)..=(hash, u32::MAX));
-        let there: Vec<u32> = there.map(|(_, index)| *index).collect();
-        for index in there {
-            if let Some(entry) = self.entries.get_mut(index)
-                && entry.registration.contact.peer == *peer
-            {
-                entry.registration.contact.peer_gone = true;
-            }
-        }
+        let there = there.filter_map(|(_, index)| self.id(*index));
+        let mut there: Vec<RegistrationId> = there.collect();
+        there.retain(|id| {
+            let registration = self.get_mut(*id);
+            let there = registration.filter(|registration| registration.contact.peer == *peer);
+            there
+                .map(|registration| registration.contact.peer_gone = true)
+                .is_some()
+        });
+        there
     }
 
     /// Whether a client with a proven identity is reached at this peer, other than this one.

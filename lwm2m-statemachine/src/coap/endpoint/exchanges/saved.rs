@@ -72,6 +72,20 @@ pub enum RestoreError {
 }
 
 impl<P> SavedObservation<P> {
+    /// The same observation, of another peer.
+    #[cfg(feature = "server")]
+    pub(crate) fn of_peer<Q>(self, peer: Q) -> SavedObservation<Q> {
+        SavedObservation {
+            peer,
+            token: self.token,
+            request: self.request,
+            confirmable: self.confirmable,
+            channel: self.channel,
+            response_timeout: self.response_timeout,
+            newest: self.newest,
+        }
+    }
+
     /// The request, checked.
     pub(crate) fn template(&self) -> Result<WireMessage, RestoreError> {
         let request =
