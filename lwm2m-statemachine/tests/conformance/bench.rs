@@ -1,7 +1,7 @@
 //! A Client whose servers are scripted, in virtual time.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
-use core::{cell::RefCell, ops::Range, time::Duration};
+use core::{ops::Range, time::Duration};
 
 use lwm2m_core::{Code, ContentFormat, InstanceId, Instant, Method, ObjectId, Value};
 use lwm2m_kit::path;
@@ -11,25 +11,11 @@ use lwm2m_statemachine::{
     coap::{BlockOption, MessageBuf, MessageRef, MessageType, Token},
 };
 
+pub(crate) use crate::steps::step;
 use crate::{
     message::{Answer, Links, Request, read, write_attributes},
     tlv::Values,
 };
-
-thread_local! {
-    /// What the test is doing: a failure names it.
-    static STEP: RefCell<String> = const { RefCell::new(String::new()) };
-}
-
-/// The next step of the test.
-pub(crate) fn step(text: &str) {
-    STEP.with_borrow_mut(|step| text.clone_into(step));
-}
-
-/// The step that the test has come to; the next test begins without one.
-pub(crate) fn take_step() -> String {
-    STEP.take()
-}
 
 /// A host that the Client asks for a connection to.
 #[derive(Debug)]

@@ -1,8 +1,7 @@
 //! What a Client is tested for: the items of TS Appendix B.1, and the identifiers of the enabler test
 //! specification that concern a Client.
 
-/// An item: its identifier and what it is about.
-pub(crate) type Listed = (&'static str, &'static str);
+use crate::table::Listed;
 
 /// TS Appendix B.1: the static conformance requirements of a Client.
 pub(crate) const APPENDIX_B: &[Listed] = &[

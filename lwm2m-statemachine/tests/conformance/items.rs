@@ -1,4 +1,4 @@
-//! Which item is shown by which test.
+//! Which item of a Client is shown by which test.
 
 mod appendix_b;
 mod cellular;
@@ -17,10 +17,22 @@ mod statistics;
 
 use self::appendix_b::{formats, management, mechanisms, notification, objects};
 use self::appendix_b::{registration as registering, reporting as observing};
-use crate::table::{Item, Shown, not_yet, nothing, test};
+use crate::{
+    catalogue::{APPENDIX_B, ETS, NOT_YET, NOTHING},
+    table::{Item, Role, Shown, not_yet, nothing, test},
+};
+
+/// What a Client is tested for.
+pub(crate) const CLIENT: Role = Role {
+    name: "Client",
+    catalogue: &[APPENDIX_B, ETS],
+    not_yet: NOT_YET,
+    nothing: NOTHING,
+    items: ITEMS,
+};
 
 /// All of them, in the order of the catalogue.
-pub(crate) const ITEMS: &[Item] = &[
+const ITEMS: &[Item] = &[
     not_yet!("LwM2M-BOOT-001-C-M", "bootstrap"),
     not_yet!("LwM2M-BOOT-002-C-O", "bootstrap"),
     not_yet!("LwM2M-BOOT-003-C-O", "bootstrap"),

@@ -1,9 +1,10 @@
-//! Conformance of the Client: a test for each item of TS Appendix B.1 and for each test of the enabler
-//! test specification that concerns a Client, named after it.
+//! Conformance of the Client and of the Server: a test for each item of TS Appendix B and for each test of
+//! the enabler test specification that concerns a Client, named after it.
 //!
-//! A test plays the servers, message by message, in virtual time. Its steps and criteria are those of
-//! the test specification; where that has a title only, they are those of the TS. The binary has no
-//! harness, so that `cargo test` shows the table: which item is shown by which test.
+//! A test plays the other side, message by message, in virtual time: the servers of a Client, or the
+//! clients of a Server or a Bootstrap-Server. Its steps and criteria are those of the test specification;
+//! where that has a title only, or nothing, they are those of the TS. The binary has no harness, so that
+//! `cargo test` shows a table for each role: which item is shown by which test.
 //!
 //! `cargo test -p lwm2m-statemachine --test conformance NAME` runs the tests whose names contain NAME.
 
@@ -15,11 +16,13 @@ mod configurations;
 mod items;
 mod message;
 mod objects;
+mod server;
+mod steps;
 mod table;
 mod tlv;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    table::run(std::env::args().skip(1))
+    table::run(&[items::CLIENT, server::SERVER], std::env::args().skip(1))
 }

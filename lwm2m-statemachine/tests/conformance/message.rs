@@ -1,4 +1,4 @@
-//! What the scripted server sends, and what the Client answers.
+//! What the scripted side sends, and what the machine answers.
 
 use alloc::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use lwm2m_statemachine::coap::{MessageBuf, MessageRef};
 
 use crate::tlv::Values;
 
-/// A request of the scripted server.
+/// A request of the scripted side.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     method: Method,
@@ -20,7 +20,7 @@ pub(crate) struct Request {
 }
 
 /// A request with this method, on a path with its queries: `/3/0?pmin=1&pmax=60`.
-fn request(method: Method, target: &str) -> Request {
+pub(crate) fn request(method: Method, target: &str) -> Request {
     let (path, queries) = target.split_once('?').unwrap_or((target, ""));
     let queries = queries.split('&').filter(|query| !query.is_empty());
     Request {
@@ -107,6 +107,10 @@ impl Request {
         self.content(ContentFormat::TLV, payload)
     }
 
+    pub(crate) fn links(self, payload: &str) -> Self {
+        self.content(ContentFormat::LINK_FORMAT, payload)
+    }
+
     /// A payload whose Content-Format isn't said.
     pub(crate) fn unnamed(mut self, payload: impl AsRef<[u8]>) -> Self {
         self.payload = payload.as_ref().to_vec();
@@ -136,7 +140,7 @@ impl Request {
     }
 }
 
-/// A response of the Client.
+/// A response of the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) code: Code,

@@ -1,0 +1,155 @@
+//! The Server and the Bootstrap-Server: which item is shown by which test.
+
+mod bench;
+mod bootstrap;
+mod catalogue;
+mod registration;
+
+use self::catalogue::{APPENDIX_B, NOT_YET};
+use crate::table::{Item, Role, Shown, not_yet, test};
+
+/// What a Server is tested for.
+pub(crate) const SERVER: Role = Role {
+    name: "Server",
+    catalogue: &[APPENDIX_B],
+    not_yet: NOT_YET,
+    nothing: &[],
+    items: ITEMS,
+};
+
+/// All of them, in the order of the catalogue.
+const ITEMS: &[Item] = &[
+    test!("LwM2M-BOOT-005-S-M", bootstrap::lwm2m_boot_005_s_m),
+    test!("LwM2M-BOOT-010-S-M", bootstrap::lwm2m_boot_010_s_m),
+    test!("LwM2M-CR-001-S-M", registration::lwm2m_cr_001_s_m),
+    test!("LwM2M-CR-002-S-M", registration::lwm2m_cr_002_s_m),
+    test!("LwM2M-CR-003-S-M", registration::lwm2m_cr_003_s_m),
+    test!("LwM2M-CR-004-S-M", registration::lwm2m_cr_004_s_m),
+    test!("LwM2M-CR-005-S-M", registration::lwm2m_cr_005_s_m),
+    test!("LwM2M-CR-006-S-M", registration::lwm2m_cr_006_s_m),
+    test!("LwM2M-CR-007-S-M", registration::lwm2m_cr_007_s_m),
+    test!("LwM2M-CR-008-S-M", registration::lwm2m_cr_008_s_m),
+    test!("LwM2M-CR-009-S-M", registration::lwm2m_cr_009_s_m),
+    not_yet!(
+        "LwM2M-DMSE-001-S-M",
+        "device management against scripted clients"
+    ),
+    not_yet!(
+        "LwM2M-DMSE-002-S-M",
+        "device management against scripted clients"
+    ),
+    not_yet!(
+        "LwM2M-DMSE-003-S-M",
+        "device management against scripted clients"
+    ),
+    not_yet!(
+        "LwM2M-DMSE-004-S-M",
+        "device management against scripted clients"
+    ),
+    not_yet!(
+        "LwM2M-DMSE-005-S-M",
+        "device management against scripted clients"
+    ),
+    not_yet!(
+        "LwM2M-DMSE-006-S-M",
+        "device management against scripted clients"
+    ),
+    not_yet!(
+        "LwM2M-DMSE-007-S-M",
+        "device management against scripted clients"
+    ),
+    not_yet!(
+        "LwM2M-DMSE-008-S-M",
+        "device management against scripted clients"
+    ),
+    not_yet!(
+        "LwM2M-DMSE-009-S-M",
+        "device management against scripted clients"
+    ),
+    not_yet!(
+        "LwM2M-DMSE-010-S-M",
+        "device management against scripted clients"
+    ),
+    not_yet!(
+        "LwM2M-DMSE-011-S-M",
+        "device management against scripted clients"
+    ),
+    not_yet!(
+        "LwM2M-DMSE-012-S-M",
+        "device management against scripted clients"
+    ),
+    not_yet!(
+        "LwM2M-IR-001-S-M",
+        "information reporting against scripted clients"
+    ),
+    not_yet!(
+        "LwM2M-IR-002-S-M",
+        "information reporting against scripted clients"
+    ),
+    not_yet!(
+        "LwM2M-IR-003-S-M",
+        "information reporting against scripted clients"
+    ),
+    not_yet!(
+        "LwM2M-DF-001-S-M",
+        "device management against scripted clients"
+    ),
+    not_yet!(
+        "LwM2M-DF-002-S-M",
+        "device management against scripted clients"
+    ),
+    not_yet!(
+        "LwM2M-DF-003-S-M",
+        "device management against scripted clients"
+    ),
+    not_yet!(
+        "LwM2M-DF-004-S-M",
+        "device management against scripted clients"
+    ),
+    not_yet!("LwM2M-SEC-002-S-M", "secured transports"),
+    not_yet!("LwM2M-SEC-003-S-M", "secured transports"),
+    not_yet!("LwM2M-SEC-004-S-M", "secured transports"),
+    not_yet!(
+        "LwM2M-SEC-005-S-M",
+        "device management against scripted clients"
+    ),
+    not_yet!("LwM2M-SEC-006-S-M", "secured transports"),
+    not_yet!("LwM2M-MEC-001-S-M", "Queue Mode"),
+    not_yet!(
+        "LwM2M-MEC-002-S-M",
+        "device management against scripted clients"
+    ),
+    not_yet!("LwM2M-MEC-003-S-O", "SMS"),
+    not_yet!(
+        "LwM2M-OBJ-001-S-M",
+        "device management against scripted clients"
+    ),
+    not_yet!(
+        "LwM2M-OBJ-002-S-M",
+        "device management against scripted clients"
+    ),
+    not_yet!(
+        "LwM2M-OBJ-003-S-O",
+        "device management against scripted clients"
+    ),
+    not_yet!(
+        "LwM2M-OBJ-004-S-M",
+        "device management against scripted clients"
+    ),
+    not_yet!(
+        "LwM2M-OBJ-005-S-O",
+        "device management against scripted clients"
+    ),
+    not_yet!(
+        "LwM2M-OBJ-006-S-O",
+        "device management against scripted clients"
+    ),
+    not_yet!(
+        "LwM2M-OBJ-007-S-O",
+        "device management against scripted clients"
+    ),
+    not_yet!(
+        "LwM2M-OBJ-008-S-O",
+        "device management against scripted clients"
+    ),
+];
