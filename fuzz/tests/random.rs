@@ -3,7 +3,12 @@
 
 use lwm2m_fuzz::{LONGEST_LONG_PROGRAM, TARGETS};
 
-const PROGRAMS: [&str; 3] = ["client", "client_server", "coap_endpoint"];
+const PROGRAMS: [&str; 4] = [
+    "bootstrap_server",
+    "client",
+    "client_server",
+    "coap_endpoint",
+];
 
 /// The next number of a sequence (xorshift64).
 fn next(state: &mut u64) -> u64 {

@@ -66,8 +66,8 @@ pub enum BootstrapServerEvent<P> {
         /// is as it was before (TS 5.2.3.3), so the plan begins anew at its next request.
         outcome: Result<(), BootstrapFailure>,
         /// Whether the client may have finished although the outcome is a failure: the
-        /// Bootstrap-Finish was sent, and no answer to it came, or too late to tell. Such a client
-        /// has the new configuration, or is as it was before.
+        /// Bootstrap-Finish was sent or was about to be, and no answer to it came, or too late to
+        /// tell. Such a client has the new configuration, or is as it was before.
         may_have_finished: bool,
     },
     /// A Bootstrap-Request was refused. It changed nothing.
