@@ -29,11 +29,10 @@ use crate::{
 const LONGEST_IDENTITY: usize = 128;
 const LONGEST_KEY: usize = 64;
 
-/// The keys of a client program, for all its servers with `coaps`.
+/// A pre-shared key in the command line.
 #[derive(Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Keys, for servers with coaps://")]
-pub struct ClientKeyArguments {
-    /// The PSK identity
+struct PskArguments {
+    /// The PSK identity of the client
     #[arg(long, value_name = "TEXT", requires = "psk_key")]
     psk_identity: Option<String>,
     /// Its key, in hexadecimal
@@ -47,6 +46,29 @@ pub struct ClientKeyArguments {
         verbatim_doc_comment
     )]
     psk_key: Option<HexText>,
+}
+
+impl PskArguments {
+    fn read(&self) -> io::Result<Option<Psk>> {
+        let (Some(identity), Some(key)) = (&self.psk_identity, &self.psk_key) else {
+            return Ok(None);
+        };
+        let parse = || {
+            let HexKey(key) = key.0.parse()?;
+            check(identity.as_bytes(), &key)?;
+            Ok((identity.as_bytes().to_vec(), key))
+        };
+        let psk = parse().map_err(|error: String| io::Error::other(error));
+        psk.map(Some).map_err(exit::about("--psk-key"))
+    }
+}
+
+/// The keys of a client program, for all its servers with `coaps`.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Keys, for servers with coaps://")]
+pub struct ClientKeyArguments {
+    #[command(flatten)]
+    psk: PskArguments,
     /// A file with identity and key
     ///
     /// Of its lines IDENTITY:HEX, the first one counts.
@@ -84,6 +106,12 @@ pub struct ClientKeyArguments {
         verbatim_doc_comment
     )]
     server_certificate: Option<PathBuf>,
+    /// Refuses a server's certificate outside of its dates
+    ///
+    /// By the clock of this computer. Without the option, the dates don't
+    /// matter.
+    #[arg(long, requires = "certificate", verbatim_doc_comment)]
+    pub refuse_expired: bool,
 }
 
 /// The keys of a client for its servers with `coaps`. [`Debug`](fmt::Debug) shows none.
@@ -111,8 +139,7 @@ pub enum ClientKeys {
 impl ClientKeyArguments {
     /// Reads the keys.
     pub fn read(&self) -> io::Result<ClientKeys> {
-        if let (Some(identity), Some(key)) = (&self.psk_identity, &self.psk_key) {
-            let (identity, key) = given(identity, key)?;
+        if let Some((identity, key)) = self.psk.read()? {
             return Ok(ClientKeys::PreSharedKey { identity, key });
         }
         if let Some(file) = &self.psk_file {
@@ -186,20 +213,8 @@ pub struct ServerKeyArguments {
     /// the time.
     #[arg(long, verbatim_doc_comment)]
     pub allow_nosec: bool,
-    /// The PSK identity of a client
-    #[arg(long, value_name = "TEXT", requires = "psk_key")]
-    psk_identity: Option<String>,
-    /// Its key, in hexadecimal
-    ///
-    /// Others on this computer may see it; --psk-file keeps it to itself.
-    #[arg(
-        long,
-        value_name = "HEX",
-        requires = "psk_identity",
-        allow_hyphen_values = true,
-        verbatim_doc_comment
-    )]
-    psk_key: Option<HexText>,
+    #[command(flatten)]
+    psk: PskArguments,
     /// A file with identities and keys
     ///
     /// Lines IDENTITY:HEX. The option may be repeated.
@@ -245,10 +260,7 @@ impl ServerKeyArguments {
     /// Of a file that can't be read, a key that is none, and an address for DTLS without keys.
     pub fn read(&self) -> io::Result<Option<ServerCredentials>> {
         let mut clients = Clients::default();
-        if let (Some(identity), Some(key)) = (&self.psk_identity, &self.psk_key) {
-            let (identity, key) = given(identity, key)?;
-            clients.keys.insert(identity, key);
-        }
+        clients.keys.extend(self.psk.read()?);
         for file in &self.psk_file {
             clients.keys.extend(read_keys(file)?);
         }
@@ -339,18 +351,6 @@ impl fmt::Debug for HexText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("HexText")
     }
-}
-
-/// The identity and the key of a command line.
-fn given(identity: &str, key: &HexText) -> io::Result<Psk> {
-    let parse = || {
-        let HexKey(key) = key.0.parse()?;
-        check(identity.as_bytes(), &key)?;
-        Ok((identity.as_bytes().to_vec(), key))
-    };
-    parse()
-        .map_err(|error: String| io::Error::other(error))
-        .map_err(exit::about("--psk-key"))
 }
 
 /// Whether identity and key have the lengths that every server has to support (TS E.1.1.1).

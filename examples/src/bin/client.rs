@@ -212,6 +212,7 @@ impl Arguments {
             alternate_path: self.alternate_path.clone(),
             sms_number: self.sms_number,
             keys: self.keys.read()?,
+            refuse_expired: self.keys.refuse_expired,
             library: self.dtls_library,
             owners: self.owner.clone(),
             rights: self.right.clone(),

@@ -3,7 +3,7 @@
 use core::{net::SocketAddr, time::Duration};
 use std::io;
 
-use lwm2m_core::{InstanceId, ObjectId, Path};
+use lwm2m_core::{InstanceId, Instant, ObjectId, Path};
 use lwm2m_objects::{
     FetchFailure, ObjectTree, software::SoftwareManagementObject, typed::SecurityMode,
 };
@@ -27,7 +27,11 @@ use super::{
 use crate::{
     driver::{Clock, Driver, Names, Tap},
     exit,
-    secure::{client::SecureClient, library::Library},
+    secure::{
+        client::SecureClient,
+        credentials::{Expiry, WallClock},
+        library::Library,
+    },
     seed, uri,
 };
 
@@ -62,7 +66,7 @@ impl<'s> Program<'s> {
             firmware,
             software,
         } = objects::new(settings, clock.now())?;
-        let client = boot(settings, tree)?;
+        let client = boot(settings, tree, clock.now())?;
         let driver = Driver::bind(bind, clock, client, Names::table())
             .map_err(exit::about(bind))?
             .with_tap(tap);
@@ -301,7 +305,7 @@ impl<'s> Program<'s> {
     pub(super) fn restart(&mut self, print: Print<'_>) -> io::Result<()> {
         let saved = self.driver.machine.client.tree().snapshot();
         let objects = objects::restarted(self.settings, self.driver.now(), &saved)?;
-        let client = boot(self.settings, objects.tree)?;
+        let client = boot(self.settings, objects.tree, self.driver.now())?;
         self.driver.replace(client, Names::table())?;
         self.firmware = objects.firmware;
         self.software = objects.software;
@@ -343,7 +347,7 @@ impl<'s> Program<'s> {
 }
 
 /// The machine of a device that starts.
-fn boot(settings: &Settings, tree: ObjectTree) -> io::Result<SecureClient<Library>> {
+fn boot(settings: &Settings, tree: ObjectTree, now: Instant) -> io::Result<SecureClient<Library>> {
     let mut config = ClientConfig::new(settings.endpoint_name.as_str(), seed::fresh()?);
     config
         .announced
@@ -354,7 +358,12 @@ fn boot(settings: &Settings, tree: ObjectTree) -> io::Result<SecureClient<Librar
         config.notifications = Reliability::Confirmable;
     }
     let client = Client::new(config, tree).map_err(invalid)?;
-    let library = Library::client(settings.library).map_err(io::Error::other)?;
+    let expiry = if settings.refuse_expired {
+        Expiry::Refuse(WallClock::of_this_computer(now))
+    } else {
+        Expiry::Accept
+    };
+    let library = Library::client(settings.library, expiry).map_err(io::Error::other)?;
     Ok(SecureClient::new(client, library))
 }
 

@@ -19,6 +19,8 @@ pub struct Settings {
     pub servers: Vec<ServerAt>,
     /// The keys for servers with `coaps`.
     pub keys: ClientKeys,
+    /// Whether certificates of servers are refused outside of their dates, by the clock of this computer.
+    pub refuse_expired: bool,
     /// The DTLS library; `None` leaves the choice.
     pub library: Option<LibraryName>,
     /// What every account has.
@@ -44,6 +46,7 @@ impl Settings {
             sms_number: None,
             servers,
             keys: ClientKeys::None,
+            refuse_expired: false,
             library: None,
             account: AccountSettings::default(),
             owners: Vec::new(),

@@ -1,7 +1,7 @@
 //! Keys and certificates, and what they prove (TS 7.1.5 to 7.1.9).
 
 use core::{fmt, time::Duration};
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use lwm2m_core::{Instant, ShortServerId, ValueRef};
 use lwm2m_objects::typed::{self, KeyMaterial, SmsSecurityMode};
@@ -201,6 +201,15 @@ pub struct WallClock {
 }
 
 impl WallClock {
+    /// The clock of this computer. One that is before 1970 shows 1970.
+    pub fn of_this_computer(now: Instant) -> Self {
+        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        Self {
+            at: now,
+            since_epoch: since_epoch.unwrap_or_default(),
+        }
+    }
+
     /// The time since 1970-01-01, 00:00 UTC, at a moment of the machines.
     pub fn time(&self, now: Instant) -> Duration {
         let passed = now.saturating_duration_since(self.at);

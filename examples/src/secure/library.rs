@@ -5,7 +5,7 @@ use core::{fmt, str::FromStr, time::Duration};
 use lwm2m_core::Instant;
 
 use super::{
-    credentials::{Account, ClientCredentials, ServerCredentials},
+    credentials::{Account, ClientCredentials, Expiry, ServerCredentials},
     names::Names,
     session::{
         DtlsSession, DtlsStack, NoSession, NoStack, Output, Refusal, SessionError, StackError,
@@ -121,13 +121,16 @@ macro_rules! session_of {
 
 impl Library {
     /// The library for a client program.
-    pub fn client(name: Option<LibraryName>) -> Result<Self, StackError> {
+    pub fn client(name: Option<LibraryName>, expiry: Expiry) -> Result<Self, StackError> {
+        let _ = expiry;
         match name.or(LibraryName::ALL.first().copied()) {
             None => Ok(Self::None(NoStack)),
             #[cfg(feature = "dtls")]
-            Some(LibraryName::Dimpl) => Ok(Self::Dimpl(super::pure::Pure::client(dimpl()))),
+            Some(LibraryName::Dimpl) => Ok(Self::Dimpl(super::pure::Pure::client(dimpl(expiry)))),
             #[cfg(feature = "dtls-openssl")]
-            Some(LibraryName::OpenSsl) => super::system::System::new(openssl()).map(Self::OpenSsl),
+            Some(LibraryName::OpenSsl) => {
+                super::system::System::new(openssl(expiry)).map(Self::OpenSsl)
+            }
         }
     }
 
@@ -143,28 +146,31 @@ impl Library {
             )),
             #[cfg(feature = "dtls")]
             Some(LibraryName::Dimpl) => {
-                super::pure::Pure::server(dimpl(), credentials).map(Self::Dimpl)
+                super::pure::Pure::server(dimpl(Expiry::Accept), credentials).map(Self::Dimpl)
             }
             #[cfg(feature = "dtls-openssl")]
             Some(LibraryName::OpenSsl) => {
-                super::system::System::with_server(openssl(), credentials).map(Self::OpenSsl)
+                super::system::System::with_server(openssl(Expiry::Accept), credentials)
+                    .map(Self::OpenSsl)
             }
         }
     }
 }
 
 #[cfg(feature = "dtls")]
-fn dimpl() -> super::pure::PureOptions {
+fn dimpl(expiry: Expiry) -> super::pure::PureOptions {
     super::pure::PureOptions {
         handshake_within: HANDSHAKE_WITHIN,
+        expiry,
         ..super::pure::PureOptions::default()
     }
 }
 
 #[cfg(feature = "dtls-openssl")]
-fn openssl() -> super::system::Settings {
+fn openssl(expiry: Expiry) -> super::system::Settings {
     super::system::Settings {
         handshake: HANDSHAKE_WITHIN,
+        expiry,
         ..super::system::Settings::default()
     }
 }

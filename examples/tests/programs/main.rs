@@ -1,7 +1,17 @@
 //! The programs as a person or a script uses them.
 
 mod bootstrap;
+#[cfg(feature = "dtls")]
+#[path = "../secure/keys.rs"]
+#[expect(
+    dead_code,
+    clippy::std_instead_of_alloc,
+    reason = "made for the tests of sessions, which need more of it"
+)]
+mod certified;
 mod device;
+#[cfg(feature = "dtls")]
+mod expiry;
 mod keys;
 mod support;
 mod together;

@@ -79,7 +79,7 @@ fn a_bootstrap_server_reaches_a_device_with_its_key_or_certificate() {
 
 #[test]
 fn a_handshake_with_a_device_gets_through_a_bad_network() {
-    for seed in 0..20 {
+    for seed in 0..10 {
         let link = Link::new(Duration::from_millis(20))
             .jittering(Duration::from_millis(50))
             .losing(0.2)
