@@ -1,6 +1,7 @@
 //! Access control: the rights of servers (TS 7.3, E.1.3, E.3).
 //!
-//! These are functions over the tree. Changes that follow from an operation are returned as
+//! These are functions over the tree. Rights are those of a [`TreeView`]; a `&ObjectTree` is the view of
+//! now. Changes that follow from an operation are returned as
 //! [`Change`]s, for [`Transaction::change`] in the transaction of that operation.
 //!
 //! The tree keeps an index of what each Access Control Object Instance is about, and which server
@@ -42,7 +43,7 @@ use thiserror::Error;
 pub use self::unbootstrapping::unbootstrapped;
 use crate::{
     access::accounts::{accounts, is_only, is_single},
-    tree::{Change, Object, ObjectTree, Target, WriteError},
+    tree::{Change, Object, ObjectTree, Target, TreeView, WriteError},
     typed::{AccessControl, AclTarget},
 };
 
@@ -81,18 +82,19 @@ pub enum Refusal {
 /// ```
 ///
 /// [`Transaction`]: crate::Transaction
-pub fn authorize(
-    tree: &ObjectTree,
+pub fn authorize<'t>(
+    tree: impl Into<TreeView<'t>>,
     server: ShortServerId,
     operation: Operation,
     path: Path,
 ) -> Result<(), Refusal> {
+    let tree = tree.into();
     authorize_target(tree, &tree.target(path), server, operation)
 }
 
-/// Like [`authorize`], for a target that was looked up in this tree already.
-pub fn authorize_target(
-    tree: &ObjectTree,
+/// Like [`authorize`], for a target that was looked up in this view already.
+pub fn authorize_target<'t>(
+    tree: impl Into<TreeView<'t>>,
     target: &Target<'_>,
     server: ShortServerId,
     operation: Operation,
@@ -105,7 +107,7 @@ pub fn authorize_target(
     if !target.exists_for(operation) {
         return Err(Refusal::NotFound);
     }
-    if !has_right(tree, server, operation, path) {
+    if !has_right(tree.into(), server, operation, path) {
         return Err(Refusal::Denied);
     }
     if !target.supports(operation) {
@@ -116,7 +118,7 @@ pub fn authorize_target(
 
 /// Whether a server has the right that an operation needs: on the Object for a Create, on the Object
 /// Instance for the others. On an Object, the others need no right.
-fn has_right(tree: &ObjectTree, server: ShortServerId, operation: Operation, path: Path) -> bool {
+fn has_right(tree: TreeView<'_>, server: ShortServerId, operation: Operation, path: Path) -> bool {
     let needed = operation.minimum_right();
     match (path.object(), path.instance()) {
         (Some(object), _) if needed == AccessRights::CREATE => may_create(tree, server, object),
@@ -128,12 +130,13 @@ fn has_right(tree: &ObjectTree, server: ShortServerId, operation: Operation, pat
 }
 
 /// The rights of a server on an Object Instance (TS 7.3.2.1).
-pub fn rights(
-    tree: &ObjectTree,
+pub fn rights<'t>(
+    tree: impl Into<TreeView<'t>>,
     server: ShortServerId,
     object: ObjectId,
     instance: InstanceId,
 ) -> AccessRights {
+    let tree = tree.into();
     if object == ObjectId::ACCESS_CONTROL {
         return rights_on_access_control(tree, server, instance);
     }
@@ -148,7 +151,7 @@ pub fn rights(
 
 /// The rights of a server on an Access Control Object Instance (TS 7.3.1.2).
 fn rights_on_access_control(
-    tree: &ObjectTree,
+    tree: TreeView<'_>,
     server: ShortServerId,
     instance: InstanceId,
 ) -> AccessRights {
@@ -169,7 +172,12 @@ fn rights_on_access_control(
 
 /// Whether a server may create instances of an Object (TS 7.3.2.1). Only Access Control Object
 /// Instances without an owner count: they were provisioned during a Bootstrap Phase.
-pub fn may_create(tree: &ObjectTree, server: ShortServerId, object: ObjectId) -> bool {
+pub fn may_create<'t>(
+    tree: impl Into<TreeView<'t>>,
+    server: ShortServerId,
+    object: ObjectId,
+) -> bool {
+    let tree = tree.into();
     is_only(tree, server)
         || about(tree, AclTarget::Object(object), server).any(|granted| {
             let own = granted.own;
@@ -205,7 +213,7 @@ fn with_owners(
     changes: &[Change],
 ) -> Result<Vec<Change>, WriteError> {
     let in_use = tree.instances(ObjectId::ACCESS_CONTROL).next().is_some();
-    let needed = in_use || !is_single(tree);
+    let needed = in_use || !is_single(tree.view());
     let controls = tree.object(ObjectId::ACCESS_CONTROL);
     let Some(controls) = controls.filter(|_| needed) else {
         return Ok(Vec::new());
@@ -339,10 +347,8 @@ pub(crate) fn free_instances(object: &dyn Object) -> impl Iterator<Item = Instan
 /// The changes that follow from a Delete: the Access Control Object Instances about the Object
 /// Instance are deleted too (TS 7.3.1.2.2).
 pub fn deleted(tree: &ObjectTree, object: ObjectId, instance: InstanceId) -> Vec<Change> {
-    let target = AclTarget::Instance(object, instance);
-    let instances = tree.access_controls(target);
     // Even if the rest of it can't be read.
-    let about = instances.filter(|id| tree.access_target(*id) == Some(target));
+    let about = tree.access_controls(AclTarget::Instance(object, instance));
     about
         .map(|id| Change::Delete {
             path: Path::Instance(ObjectId::ACCESS_CONTROL, id),
@@ -375,7 +381,7 @@ struct Granted {
 
 impl Granted {
     /// Reads it in place: nothing is allocated.
-    fn read(tree: &ObjectTree, id: InstanceId, server: ShortServerId) -> Option<Self> {
+    fn read(tree: TreeView<'_>, id: InstanceId, server: ShortServerId) -> Option<Self> {
         let owner = owner(tree, id)?;
         let mut granted = Self {
             owner,
@@ -411,7 +417,7 @@ impl Granted {
 }
 
 /// The Access Control Owner (TS E.3, Resource 3).
-fn owner(tree: &ObjectTree, id: InstanceId) -> Option<u16> {
+fn owner(tree: TreeView<'_>, id: InstanceId) -> Option<u16> {
     let path = Path::Resource(ObjectId::ACCESS_CONTROL, id, AccessControl::OWNER.into());
     match tree.get(path)? {
         Value::Integer(owner) => u16::try_from(owner).ok(),
@@ -421,11 +427,10 @@ fn owner(tree: &ObjectTree, id: InstanceId) -> Option<u16> {
 
 /// What the Access Control Object Instances about a target say of a server; there should be one.
 fn about(
-    tree: &ObjectTree,
+    tree: TreeView<'_>,
     target: AclTarget,
     server: ShortServerId,
 ) -> impl Iterator<Item = Granted> {
-    let instances = tree.access_controls(target);
-    let about = instances.filter(move |id| tree.access_target(*id) == Some(target));
+    let about = tree.access_controls(target);
     about.filter_map(move |id| Granted::read(tree, id, server))
 }

@@ -111,7 +111,7 @@ pub use self::{
     tree::{
         Change, CheckedChanges, ExecuteError, Execution, FetchFailure, FetchOrder, Fetched,
         InstanceSink, LargeValue, Object, ObjectTree, Piece, ReadError, ResourceSink, Store,
-        Target, Transaction, WriteError,
+        Target, Transaction, TreeView, WriteError,
     },
     typed::Typed,
 };

@@ -15,6 +15,7 @@ mod held;
 mod object;
 mod objects;
 mod saving;
+mod seen;
 mod sink;
 mod sorted;
 mod stamp;
@@ -22,13 +23,14 @@ mod store;
 mod target;
 mod transaction;
 mod undone;
+mod view;
+mod visit;
 
 use alloc::boxed::Box;
 use core::{any::Any, fmt};
 
 use lwm2m_core::{
-    Arguments, DataType, InstanceId, Instant, ObjectId, Path, ResourceId, ShortServerId, Value,
-    ValueRef,
+    Arguments, DataType, InstanceId, Instant, ObjectId, Path, ResourceId, Value, ValueRef,
     codec::{EncodeError, Sink, TypeLookup},
 };
 
@@ -44,6 +46,7 @@ pub use self::{
     store::Store,
     target::Target,
     transaction::Transaction,
+    view::TreeView,
 };
 pub(crate) use self::{check::check_value, differences::is_same};
 use crate::{
@@ -165,6 +168,21 @@ impl ObjectTree {
             .flat_map(|object| object.definition().resources.iter());
         defined
             .filter(move |resource| object.is_some_and(|object| object.has(instance, resource.id)))
+    }
+
+    /// The Objects as they are now, to be read.
+    pub const fn view(&self) -> TreeView<'_> {
+        TreeView::now(&self.objects, &self.access)
+    }
+
+    /// The Objects as they were before the commits that are [held](Self::hold), with what the
+    /// application has [`set`](Self::set) since: as [`roll_back`](Self::roll_back) would leave them. While
+    /// nothing is held, they are as they are now.
+    ///
+    /// What a bootstrap has written is not in force before its Finish: until then, registrations and
+    /// notifications have these values.
+    pub fn settled(&self) -> TreeView<'_> {
+        self.view().before(&self.held)
     }
 
     /// Looks up a path, once for all questions about it.
@@ -366,23 +384,21 @@ impl ObjectTree {
     }
 }
 
-/// What access control needs for each request.
+/// What access control needs.
 impl ObjectTree {
     /// The Access Control Object Instances about `target`, in ascending order.
     pub(crate) fn access_controls(&self, target: AclTarget) -> impl Iterator<Item = InstanceId> {
-        self.access.about(&self.objects, target)
-    }
-
-    /// The server with the only account. Calls `find` if it isn't known yet.
-    pub(crate) fn only_server(
-        &self,
-        find: impl FnOnce() -> Option<ShortServerId>,
-    ) -> Option<ShortServerId> {
-        self.access.only(find)
+        self.view().access_controls(target)
     }
 
     /// What an Access Control Object Instance is about.
     pub(crate) fn access_target(&self, instance: InstanceId) -> Option<AclTarget> {
-        AclTarget::read(&self.objects, instance)
+        self.view().access_target(instance)
+    }
+}
+
+impl<'t> From<&'t ObjectTree> for TreeView<'t> {
+    fn from(tree: &'t ObjectTree) -> Self {
+        tree.view()
     }
 }

@@ -42,7 +42,7 @@ pub use self::{
 pub use crate::tree::AclTarget;
 use crate::{
     definition::ObjectDefinition,
-    tree::{ObjectTree, Store},
+    tree::{Store, TreeView},
 };
 
 /// An Object Instance as a struct.
@@ -61,8 +61,9 @@ pub trait Typed: Sized {
         true
     }
 
-    /// Reads the instance back; `None` if it isn't there or lacks a mandatory Resource.
-    fn load(tree: &ObjectTree, instance: InstanceId) -> Option<Self>;
+    /// Reads the instance back, from a `&ObjectTree` or a [`TreeView`]; `None` if it isn't there or
+    /// lacks a mandatory Resource.
+    fn load<'t>(tree: impl Into<TreeView<'t>>, instance: InstanceId) -> Option<Self>;
 }
 
 impl Store {
@@ -102,19 +103,19 @@ impl Store {
 
 /// The values of one Object Instance, by Resource ID and type.
 pub(crate) struct Values<'t> {
-    tree: &'t ObjectTree,
+    tree: TreeView<'t>,
     object: ObjectId,
     instance: InstanceId,
 }
 
 impl<'t> Values<'t> {
-    fn new(tree: &'t ObjectTree, object: ObjectId, instance: InstanceId) -> Option<Self> {
-        tree.locate(Path::Instance(object, instance))?;
-        Some(Self::of(tree, object, instance))
+    fn new(tree: TreeView<'t>, object: ObjectId, instance: InstanceId) -> Option<Self> {
+        let target = tree.target(Path::Instance(object, instance));
+        target.exists().then(|| Self::of(tree, object, instance))
     }
 
     /// Those of an Object Instance that is known to be there.
-    pub(crate) const fn of(tree: &'t ObjectTree, object: ObjectId, instance: InstanceId) -> Self {
+    pub(crate) const fn of(tree: TreeView<'t>, object: ObjectId, instance: InstanceId) -> Self {
         Self {
             tree,
             object,
@@ -171,7 +172,7 @@ impl<'t> Values<'t> {
 
     /// Whether the Object Instance has the Resource, which may be executable.
     fn has(&self, resource: u16) -> bool {
-        self.tree.locate(self.path(resource)).is_some()
+        self.tree.target(self.path(resource)).exists()
     }
 
     /// The integers of a multiple Resource.

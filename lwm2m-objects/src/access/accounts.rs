@@ -5,7 +5,7 @@ use alloc::{collections::BTreeMap, vec::Vec};
 use lwm2m_core::{InstanceId, ObjectId, Path, ResourceId, ShortServerId, Value};
 
 use crate::{
-    tree::ObjectTree,
+    tree::TreeView,
     typed::{Security, Server, Typed},
 };
 
@@ -36,7 +36,8 @@ pub struct Account {
 /// There may be other accounts that cannot be read. They must not grant rights to the rest, so
 /// [access control](crate::access) counts every Security Object Instance that may not be a
 /// Bootstrap-Server's, and every Server Object Instance.
-pub fn accounts(tree: &ObjectTree) -> Vec<Account> {
+pub fn accounts<'t>(tree: impl Into<TreeView<'t>>) -> Vec<Account> {
+    let tree = tree.into();
     let mut servers = BTreeMap::new();
     for instance in tree.instances(ObjectId::SERVER) {
         if let Some(read) = Server::load(tree, instance) {
@@ -59,17 +60,17 @@ pub fn accounts(tree: &ObjectTree) -> Vec<Account> {
 
 /// Whether this server has the only account. The account must be usable, and other accounts count
 /// even if they can't be read.
-pub(crate) fn is_only(tree: &ObjectTree, server: ShortServerId) -> bool {
+pub(crate) fn is_only(tree: TreeView<'_>, server: ShortServerId) -> bool {
     tree.only_server(|| only(tree)) == Some(server)
 }
 
 /// Whether any server has the only account.
-pub(crate) fn is_single(tree: &ObjectTree) -> bool {
+pub(crate) fn is_single(tree: TreeView<'_>) -> bool {
     tree.only_server(|| only(tree)).is_some()
 }
 
 /// The server with the only account, if there is one.
-fn only(tree: &ObjectTree) -> Option<ShortServerId> {
+fn only(tree: TreeView<'_>) -> Option<ShortServerId> {
     let mut securities = security_instances(tree);
     let (Some((Some(only), security_instance)), None) = (securities.next(), securities.next())
     else {
@@ -87,39 +88,47 @@ fn only(tree: &ObjectTree) -> Option<ShortServerId> {
 }
 
 /// The Server Object Instances and their Short Server IDs, even if nothing else of them can be read.
-pub(crate) fn server_instances(
-    tree: &ObjectTree,
+pub(crate) fn server_instances<'t>(
+    tree: impl Into<TreeView<'t>>,
 ) -> impl Iterator<Item = (Option<ShortServerId>, InstanceId)> {
+    let tree = tree.into();
     let instances = tree.instances(ObjectId::SERVER);
-    instances.map(|instance| (server_id(tree, instance), instance))
+    instances.map(move |instance| (server_id(tree, instance), instance))
 }
 
 /// The Security Object Instances that aren't known to be a Bootstrap-Server's and their Short Server
 /// IDs, even if nothing else of them can be read.
-pub(crate) fn security_instances(
-    tree: &ObjectTree,
+pub(crate) fn security_instances<'t>(
+    tree: impl Into<TreeView<'t>>,
 ) -> impl Iterator<Item = (Option<ShortServerId>, InstanceId)> {
+    let tree = tree.into();
     tree.instances(ObjectId::SECURITY)
-        .filter(|instance| !is_bootstrap_server(tree, *instance))
-        .map(|instance| (security_id(tree, instance), instance))
+        .filter(move |instance| !is_bootstrap_server(tree, *instance))
+        .map(move |instance| (security_id(tree, instance), instance))
 }
 
 /// Whether a Security Object Instance is known to be a Bootstrap-Server's.
-pub(crate) fn is_bootstrap_server(tree: &ObjectTree, instance: InstanceId) -> bool {
+pub(crate) fn is_bootstrap_server<'t>(tree: impl Into<TreeView<'t>>, instance: InstanceId) -> bool {
     let at = Path::Resource(ObjectId::SECURITY, instance, BOOTSTRAP_SERVER);
-    tree.get(at) == Some(Value::Boolean(true))
+    tree.into().get(at) == Some(Value::Boolean(true))
 }
 
 /// The Short Server ID of a Security Object Instance. That of a Bootstrap-Server means nothing.
-pub(crate) fn security_id(tree: &ObjectTree, instance: InstanceId) -> Option<ShortServerId> {
+pub(crate) fn security_id<'t>(
+    tree: impl Into<TreeView<'t>>,
+    instance: InstanceId,
+) -> Option<ShortServerId> {
     let at = Path::Resource(ObjectId::SECURITY, instance, SECURITY_SERVER_ID);
-    short_server_id(&tree.get(at)?)
+    short_server_id(&tree.into().get(at)?)
 }
 
 /// The Short Server ID of a Server Object Instance.
-pub(crate) fn server_id(tree: &ObjectTree, instance: InstanceId) -> Option<ShortServerId> {
+pub(crate) fn server_id<'t>(
+    tree: impl Into<TreeView<'t>>,
+    instance: InstanceId,
+) -> Option<ShortServerId> {
     let at = Path::Resource(ObjectId::SERVER, instance, SERVER_ID);
-    short_server_id(&tree.get(at)?)
+    short_server_id(&tree.into().get(at)?)
 }
 
 /// The Short Server ID that a value is, if it is one.

@@ -13,7 +13,7 @@ use crate::{
 /// The Security Object Instances of Bootstrap-Servers; there should be at most one.
 pub(super) fn bootstrap_servers(tree: &ObjectTree) -> impl Iterator<Item = InstanceId> {
     let securities = tree.instances(ObjectId::SECURITY);
-    securities.filter(|instance| is_bootstrap_server(tree, *instance))
+    securities.filter(move |instance| is_bootstrap_server(tree, *instance))
 }
 
 /// The changes that purge the Bootstrap-Server Account, for example after the Bootstrap-Server Account

@@ -46,10 +46,11 @@ pub fn check(
     tree: &ObjectTree,
     supports: impl Fn(BindingMode) -> bool,
 ) -> Result<(), Inconsistency> {
-    let servers = accounts::check(tree, &supports)?;
-    rights::check(tree, &servers)?;
+    let view = tree.view();
+    let servers = accounts::check(view, &supports)?;
+    rights::check(view, &servers)?;
     for (object, instance) in tree.held_instances() {
-        mandatory::check(tree, object, instance)?;
+        mandatory::check(view, object, instance)?;
     }
     Ok(())
 }

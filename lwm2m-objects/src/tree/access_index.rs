@@ -22,11 +22,11 @@ pub enum AclTarget {
 
 impl AclTarget {
     /// What an Access Control Object Instance is about (TS E.3, Resources 0 and 1).
-    pub(super) fn read(objects: &Objects, instance: InstanceId) -> Option<Self> {
+    pub(super) fn read(instance: InstanceId, get: impl Fn(Path) -> Option<Value>) -> Option<Self> {
         let number = |resource| {
             let resource = ResourceId::new(resource);
             let path = Path::Resource(ObjectId::ACCESS_CONTROL, instance, resource);
-            match objects.value(path)? {
+            match get(path)? {
                 Value::Integer(number) => u16::try_from(number).ok(),
                 _ => None,
             }
@@ -116,7 +116,10 @@ impl AccessIndex {
             if instance != last
                 && let Some(instance) = instance
             {
-                index.set(instance, AclTarget::read(objects, instance));
+                index.set(
+                    instance,
+                    AclTarget::read(instance, |path| objects.value(path)),
+                );
             }
             last = instance;
         }
@@ -127,7 +130,10 @@ impl Index {
     fn of(objects: &Objects) -> Self {
         let mut index = Self::default();
         for instance in objects.instances(ObjectId::ACCESS_CONTROL) {
-            index.set(instance, AclTarget::read(objects, instance));
+            index.set(
+                instance,
+                AclTarget::read(instance, |path| objects.value(path)),
+            );
         }
         index
     }

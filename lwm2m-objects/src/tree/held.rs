@@ -1,6 +1,6 @@
 //! Commits that can still be rolled back.
 
-mod before;
+pub(super) mod before;
 mod unsettled;
 
 use alloc::{collections::BTreeMap, vec::Vec};
@@ -41,7 +41,7 @@ impl HeldCommits {
     /// Notes changes that are about to be applied to an Object.
     pub(super) fn commit(&mut self, objects: &Objects, id: ObjectId, changes: &[Change]) {
         if let (Some(held), Some(object)) = (&mut self.0, objects.get(id)) {
-            held.entry(id).or_default().commit(objects, object, changes);
+            held.entry(id).or_default().commit(object, changes);
         }
     }
 
@@ -51,6 +51,13 @@ impl HeldCommits {
         if let (Some(held), Some(object)) = (&mut self.0, objects.get(id)) {
             held.entry(id).or_default().set(object, changes);
         }
+    }
+
+    /// What an Object was like before, if anything of it is held.
+    #[inline]
+    pub(super) fn before(&self, object: ObjectId) -> Option<&Before> {
+        let held = self.0.as_ref()?.get(&object)?;
+        Some(&held.before)
     }
 
     /// Whether a commit that is held has changed an Object Instance.
@@ -91,8 +98,8 @@ pub(super) struct HeldObject {
 }
 
 impl HeldObject {
-    fn commit(&mut self, objects: &Objects, object: &dyn Object, changes: &[Change]) {
-        self.before.note(objects, object, changes);
+    fn commit(&mut self, object: &dyn Object, changes: &[Change]) {
+        self.before.note(object, changes);
         self.unsettled.add(object, &self.before, changes);
     }
 

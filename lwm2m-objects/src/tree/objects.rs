@@ -3,17 +3,9 @@
 use alloc::{boxed::Box, collections::BTreeMap};
 use core::cell::OnceCell;
 
-use lwm2m_core::{
-    InstanceId, ObjectId, Path, Value, ValueRef,
-    codec::{EncodeError, Event, Sink},
-};
+use lwm2m_core::{InstanceId, ObjectId, Path, Value, ValueRef};
 
-use super::{
-    object::Object,
-    sink::ResourceSink,
-    stamp::Stamp,
-    target::{self, Target},
-};
+use super::{object::Object, seen::Seen, stamp::Stamp, target::Target};
 use crate::definition::ResourceDefinition;
 
 /// The Objects of a tree, by Object ID.
@@ -75,13 +67,17 @@ impl Objects {
 
     /// The Object Instances of an Object, in order.
     pub(super) fn instances(&self, object: ObjectId) -> impl Iterator<Item = InstanceId> {
-        self.get(object).into_iter().flat_map(target::instances)
+        self.get(object)
+            .map(Seen::now)
+            .into_iter()
+            .flat_map(Seen::instances)
     }
 
     /// Looks up a path.
     #[inline]
     pub(super) fn target(&self, path: Path) -> Target<'_> {
-        Target::new(path, path.object().and_then(|id| self.get(id)))
+        let object = path.object().and_then(|id| self.get(id));
+        Target::new(path, object.map(Seen::now))
     }
 
     /// The Object at `path`, and its Resource there, if what the path names exists.
@@ -103,40 +99,7 @@ impl Objects {
     }
 
     /// Visits the value of the Resource at `path`, or each of its Resource Instances.
-    pub(super) fn visit(&self, path: Path, mut visitor: impl FnMut(Path, ValueRef<'_>)) {
-        let Some((object, Some(resource))) = self.locate(path) else {
-            return;
-        };
-        if resource.operations.executable() {
-            return;
-        }
-        let (Path::Resource(o, i, r) | Path::ResourceInstance(o, i, r, _)) = path else {
-            return;
-        };
-        let mut sink = Visit(|event: Event<'_>| match event {
-            Event::Resource { value, .. } => visitor(Path::Resource(o, i, r), value),
-            Event::ResourceInstance { id, value, .. } => {
-                visitor(Path::ResourceInstance(o, i, r, id), value);
-            }
-            _ => {}
-        });
-        let mut out = ResourceSink {
-            definition: resource,
-            sink: &mut sink,
-        };
-        // A value that is not available isn't visited.
-        let _ = object.read(i, r, &mut out);
-    }
-}
-
-/// A sink that hands its events to a closure.
-struct Visit<F>(F);
-
-impl<F: FnMut(Event<'_>)> Sink for Visit<F> {
-    type Error = EncodeError;
-
-    fn event(&mut self, event: Event<'_>) -> Result<(), EncodeError> {
-        (self.0)(event);
-        Ok(())
+    pub(super) fn visit(&self, path: Path, visitor: impl FnMut(Path, ValueRef<'_>)) {
+        self.target(path).visit(visitor);
     }
 }

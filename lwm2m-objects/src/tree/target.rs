@@ -3,14 +3,16 @@
 use core::fmt;
 
 use lwm2m_core::{
-    DataType, InstanceId, Operation, Path,
+    DataType, InstanceId, Operation, Path, ValueRef,
     codec::{EncodeError, Event, Sink},
 };
 
 use super::{
     error::ReadError,
     object::{LargeValue, Object},
-    sink::InstanceSink,
+    seen::Seen,
+    sink::{InstanceSink, ResourceSink},
+    visit::visit,
 };
 use crate::definition::{Multiplicity, ResourceDefinition};
 
@@ -30,17 +32,17 @@ use crate::definition::{Multiplicity, ResourceDefinition};
 #[derive(Clone, Copy)]
 pub struct Target<'t> {
     path: Path,
-    object: Option<&'t dyn Object>,
+    object: Option<Seen<'t>>,
     resource: Option<&'t ResourceDefinition>,
 }
 
 impl<'t> Target<'t> {
-    pub(super) fn new(path: Path, object: Option<&'t dyn Object>) -> Self {
+    pub(super) fn new(path: Path, object: Option<Seen<'t>>) -> Self {
         let resource = object.zip(path.resource());
         Self {
             path,
             object,
-            resource: resource.and_then(|(object, id)| object.definition().resource(id)),
+            resource: resource.and_then(|(seen, id)| seen.object().definition().resource(id)),
         }
     }
 
@@ -50,8 +52,8 @@ impl<'t> Target<'t> {
     }
 
     /// The Object of the path.
-    pub const fn object(&self) -> Option<&'t dyn Object> {
-        self.object
+    pub fn object(&self) -> Option<&'t dyn Object> {
+        self.object.map(Seen::object)
     }
 
     /// The definition of the Resource that the path names, whether or not the Object Instance has it.
@@ -82,8 +84,8 @@ impl<'t> Target<'t> {
             (Path::ResourceInstance(..), _) => false,
             (Path::Resource(_, instance, resource), Operation::Write) => {
                 let defined = self.object.filter(|_| self.resource.is_some());
-                defined.is_some_and(|object| {
-                    object.has_instance(instance) && object.supports(resource)
+                defined.is_some_and(|seen| {
+                    seen.has_instance(instance) && seen.object().supports(resource)
                 })
             }
             _ => self.exists(),
@@ -106,16 +108,32 @@ impl<'t> Target<'t> {
             }
         });
         let managed = match operation {
-            Operation::Create => self.object.is_some_and(may_create),
-            Operation::Delete => self.object.is_some_and(may_delete),
+            Operation::Create => self.object().is_some_and(may_create),
+            Operation::Delete => self.object().is_some_and(may_delete),
             _ => true,
         };
         self.path != Path::Root && operation.may_target(&self.path) && allows && managed
     }
 
+    /// Visits the value of the Resource, or each of its Resource Instances, whether or not servers may
+    /// read it.
+    pub(super) fn visit(&self, visitor: impl FnMut(Path, ValueRef<'_>)) {
+        let place = self.object.zip(self.path.instance()).zip(self.resource);
+        let Some(((seen, instance), resource)) = place.filter(|_| self.exists()) else {
+            return;
+        };
+        if resource.operations.executable() {
+            return;
+        }
+        let at = (seen.object().definition().id, instance);
+        let read = |out: &mut ResourceSink<'_>| seen.read(instance, resource.id, out);
+        visit(at, resource, read, visitor);
+    }
+
     /// What is known of the value, if its Object has it read [piece by piece](Object::large).
     pub fn large(&self) -> Option<LargeValue> {
-        let (object, instance) = self.object.zip(self.path.instance())?;
+        let (seen, instance) = self.object.zip(self.path.instance())?;
+        let object = seen.unchanged(instance)?;
         let resource = self.resource.filter(|_| self.exists())?;
         let bytes = matches!(
             resource.data_type,
@@ -129,7 +147,7 @@ impl<'t> Target<'t> {
 
     /// Reads a piece of a [large](Self::large) value; see [`Object::read_piece`].
     pub fn read_piece(&self, offset: usize, piece: &mut [u8]) -> Result<(), ReadError> {
-        let found = self.object.zip(self.path.instance()).zip(self.resource);
+        let found = self.object().zip(self.path.instance()).zip(self.resource);
         let ((object, instance), resource) = found.ok_or(ReadError::NotFound(self.path))?;
         object.read_piece(instance, resource.id, offset, piece)
     }
@@ -147,7 +165,7 @@ impl<'t> Target<'t> {
             return Err(ReadError::NotFound(self.path));
         }
         let object = self.object.ok_or(ReadError::NotFound(self.path))?;
-        sink.event(Event::Object(object.definition().id))?;
+        sink.event(Event::Object(object.object().definition().id))?;
         match (self.path.instance(), self.resource) {
             (Some(instance), Some(resource)) => {
                 if !resource.operations.readable() {
@@ -160,7 +178,7 @@ impl<'t> Target<'t> {
             }
             (Some(instance), None) => read_instance(object, instance, sink)?,
             (None, _) => {
-                for instance in instances(object).filter(|instance| allowed(*instance)) {
+                for instance in object.instances().filter(|instance| allowed(*instance)) {
                     read_instance(object, instance, sink)?;
                 }
             }
@@ -189,15 +207,8 @@ pub(super) fn may_delete(object: &dyn Object) -> bool {
     object.is_managed() && least == 0
 }
 
-/// The Object Instances of an Object, in order.
-pub(super) fn instances(object: &dyn Object) -> impl Iterator<Item = InstanceId> {
-    core::iter::successors(object.next_instance(None), |last| {
-        object.next_instance(Some(*last))
-    })
-}
-
 fn read_instance(
-    object: &dyn Object,
+    object: Seen<'_>,
     instance: InstanceId,
     sink: &mut dyn Sink<Error = EncodeError>,
 ) -> Result<(), ReadError> {

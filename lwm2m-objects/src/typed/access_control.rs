@@ -7,7 +7,7 @@ use lwm2m_core::{AccessRights, InstanceId, ObjectId, Path, ResourceId, ShortServ
 use super::{Typed, Values};
 use crate::{
     definition::{ObjectDefinition, builtin::ACCESS_CONTROL},
-    tree::{AclTarget, Change, ObjectTree, Store},
+    tree::{AclTarget, Change, Store, TreeView},
 };
 
 /// An instance of the Access Control Object: the rights on an Object or an Object Instance.
@@ -144,7 +144,8 @@ pub(crate) struct PartialAccessControl {
 }
 
 impl PartialAccessControl {
-    pub(crate) fn load(tree: &ObjectTree, instance: InstanceId) -> Self {
+    pub(crate) fn load<'t>(tree: impl Into<TreeView<'t>>, instance: InstanceId) -> Self {
+        let tree = tree.into();
         let values = Values::new(tree, ObjectId::ACCESS_CONTROL, instance);
         let acl = values
             .as_ref()
@@ -183,7 +184,7 @@ impl Typed for AccessControl {
             .supporting([Self::ACL])
     }
 
-    fn load(tree: &ObjectTree, instance: InstanceId) -> Option<Self> {
+    fn load<'t>(tree: impl Into<TreeView<'t>>, instance: InstanceId) -> Option<Self> {
         let read = PartialAccessControl::load(tree, instance);
         Some(Self {
             target: read.target?,

@@ -9,7 +9,7 @@ use crate::{
     definition::{
         ObjectDefinition, builtin::CONNECTIVITY_MONITORING, builtin::CONNECTIVITY_STATISTICS,
     },
-    tree::{ObjectTree, Store},
+    tree::{Store, TreeView},
 };
 
 /// The instance of the Connectivity Monitoring Object. The values of a multiple Resource get Resource
@@ -63,8 +63,8 @@ impl Typed for ConnectivityMonitoring {
             .with_some(instance, 10, self.smcc.map(i64::from))
     }
 
-    fn load(tree: &ObjectTree, instance: InstanceId) -> Option<Self> {
-        let values = Values::new(tree, ObjectId::CONNECTIVITY_MONITORING, instance)?;
+    fn load<'t>(tree: impl Into<TreeView<'t>>, instance: InstanceId) -> Option<Self> {
+        let values = Values::new(tree.into(), ObjectId::CONNECTIVITY_MONITORING, instance)?;
         let bearers = values.numbers(1).into_iter();
         Some(Self {
             network_bearer: values.number(0)?,
@@ -150,8 +150,8 @@ impl Typed for ConnectivityStatistics {
         }
     }
 
-    fn load(tree: &ObjectTree, instance: InstanceId) -> Option<Self> {
-        let values = Values::new(tree, ObjectId::CONNECTIVITY_STATISTICS, instance)?;
+    fn load<'t>(tree: impl Into<TreeView<'t>>, instance: InstanceId) -> Option<Self> {
+        let values = Values::new(tree.into(), ObjectId::CONNECTIVITY_STATISTICS, instance)?;
         Some(Self {
             sms_tx_counter: values.number(0),
             sms_rx_counter: values.number(1),

@@ -10,7 +10,7 @@ use lwm2m_core::{BindingMode, InstanceId, ObjectId, ObjectLink};
 use super::{Typed, Values};
 use crate::{
     definition::{ObjectDefinition, builtin::DEVICE},
-    tree::{ObjectTree, Store},
+    tree::{Store, TreeView},
 };
 
 /// The instance of the Device Object. Fields are in the order of their Resources; those that are
@@ -177,8 +177,8 @@ impl Typed for Device {
         store
     }
 
-    fn load(tree: &ObjectTree, instance: InstanceId) -> Option<Self> {
-        let values = Values::new(tree, ObjectId::DEVICE, instance)?;
+    fn load<'t>(tree: impl Into<TreeView<'t>>, instance: InstanceId) -> Option<Self> {
+        let values = Values::new(tree.into(), ObjectId::DEVICE, instance)?;
         let paired = |numbers: &[(_, i64)], id| {
             let found = numbers.iter().find(|(other, _)| *other == id);
             found

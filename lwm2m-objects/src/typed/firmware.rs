@@ -10,7 +10,7 @@ use self::values::{DeliveryMethod, Protocol, State, UpdateResult};
 use super::{Typed, Values};
 use crate::{
     definition::{ObjectDefinition, builtin::FIRMWARE_UPDATE},
-    tree::{ObjectTree, Store},
+    tree::{Store, TreeView},
 };
 
 /// The instance of the Firmware Update Object. Fields that are `None` or empty aren't instantiated,
@@ -51,8 +51,8 @@ impl Typed for FirmwareUpdate {
             .with(instance, 9, i64::from(self.delivery.number()))
     }
 
-    fn load(tree: &ObjectTree, instance: InstanceId) -> Option<Self> {
-        let values = Values::new(tree, ObjectId::FIRMWARE_UPDATE, instance)?;
+    fn load<'t>(tree: impl Into<TreeView<'t>>, instance: InstanceId) -> Option<Self> {
+        let values = Values::new(tree.into(), ObjectId::FIRMWARE_UPDATE, instance)?;
         let protocols = values.numbers(8).into_iter();
         let protocols = protocols.filter_map(|(_, number)| u8::try_from(number).ok());
         Some(Self {

@@ -7,7 +7,7 @@ use lwm2m_core::{InstanceId, ObjectId, Value};
 use super::{Typed, Values};
 use crate::{
     definition::{ObjectDefinition, builtin::LOCATION},
-    tree::{ObjectTree, Store},
+    tree::{Store, TreeView},
 };
 
 /// The instance of the Location Object: where the device was at a point in time. Fields that are
@@ -71,8 +71,8 @@ impl Typed for Location {
         })
     }
 
-    fn load(tree: &ObjectTree, instance: InstanceId) -> Option<Self> {
-        let values = Values::new(tree, ObjectId::LOCATION, instance)?;
+    fn load<'t>(tree: impl Into<TreeView<'t>>, instance: InstanceId) -> Option<Self> {
+        let values = Values::new(tree.into(), ObjectId::LOCATION, instance)?;
         Some(Self {
             latitude: values.float(0)?,
             longitude: values.float(1)?,

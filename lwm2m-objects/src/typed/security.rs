@@ -8,7 +8,7 @@ use lwm2m_core::{InstanceId, ObjectId, ResourceId, ShortServerId, ValueRef};
 use super::{Typed, Values};
 use crate::{
     definition::{ObjectDefinition, builtin::SECURITY},
-    tree::{ObjectTree, Store},
+    tree::{Store, TreeView},
 };
 
 /// An instance of the Security Object: how to reach a server, and with which keys.
@@ -370,8 +370,8 @@ impl Typed for Security {
     }
 
     /// The keys that the mode needs are mandatory.
-    fn load(tree: &ObjectTree, instance: InstanceId) -> Option<Self> {
-        let values = Values::new(tree, ObjectId::SECURITY, instance)?;
+    fn load<'t>(tree: impl Into<TreeView<'t>>, instance: InstanceId) -> Option<Self> {
+        let values = Values::new(tree.into(), ObjectId::SECURITY, instance)?;
         let mode = SecurityMode::from_number(values.number(2)?)?;
         let key = |resource: u16| match values.opaque(resource) {
             None if !mode.key_resources().contains(&resource.into()) => Some(Vec::new()),

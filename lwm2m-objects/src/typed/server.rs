@@ -7,7 +7,7 @@ use lwm2m_core::{BindingMode, InstanceId, ObjectId, ResourceId, ShortServerId, V
 use super::{Typed, Values};
 use crate::{
     definition::{ObjectDefinition, builtin::SERVER},
-    tree::{ObjectTree, Store},
+    tree::{Store, TreeView},
 };
 
 /// An instance of the Server Object: the Client's parameters for a LwM2M Server.
@@ -77,8 +77,8 @@ impl Typed for Server {
         }
     }
 
-    fn load(tree: &ObjectTree, instance: InstanceId) -> Option<Self> {
-        let values = Values::new(tree, ObjectId::SERVER, instance)?;
+    fn load<'t>(tree: impl Into<TreeView<'t>>, instance: InstanceId) -> Option<Self> {
+        let values = Values::new(tree.into(), ObjectId::SERVER, instance)?;
         Some(Self {
             short_server_id: ShortServerId::new(values.number(0)?)?,
             lifetime: values.number(1)?,

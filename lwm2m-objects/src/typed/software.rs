@@ -11,7 +11,7 @@ use self::values::{Numbering, State, UpdateResult};
 use super::{Typed, Values};
 use crate::{
     definition::{ObjectDefinition, builtin::SOFTWARE_MANAGEMENT},
-    tree::{Object, ObjectTree, Store},
+    tree::{Object, Store, TreeView},
 };
 
 /// An instance of the Software Management Object. Fields that are `None` or empty aren't
@@ -85,7 +85,8 @@ impl Typed for SoftwareManagement {
             .with_some(instance, 18, self.component_tree_length.map(i64::from))
     }
 
-    fn load(tree: &ObjectTree, instance: InstanceId) -> Option<Self> {
+    fn load<'t>(tree: impl Into<TreeView<'t>>, instance: InstanceId) -> Option<Self> {
+        let tree = tree.into();
         let values = Values::new(tree, ObjectId::SOFTWARE_MANAGEMENT, instance)?;
         let numbering = Numbering::of(tree.definition(ObjectId::SOFTWARE_MANAGEMENT)?);
         Some(Self {

@@ -88,7 +88,7 @@ fn delete(tree: &mut ObjectTree, target: Path) {
         for id in all {
             let path = Path::Instance(object, id);
             let own = object == ObjectId::SECURITY
-                && typed::Security::load(tree, id).is_some_and(|found| found.bootstrap_server);
+                && typed::Security::load(&*tree, id).is_some_and(|found| found.bootstrap_server);
             if !own && (target == Path::Root || target.contains(&path)) {
                 let changes = [lwm2m_objects::Change::Delete { path }];
                 tree.change(changes).unwrap();

@@ -7,7 +7,7 @@ use lwm2m_core::{BindingMode, InstanceId, ObjectId, Path, ServerUri, ShortServer
 use crate::{
     access::accounts::{is_bootstrap_server, security_id, server_id},
     bootstrap::inconsistency::{Expected, Inconsistency},
-    tree::ObjectTree,
+    tree::TreeView,
     typed::{SecurityMode, Values},
 };
 
@@ -16,7 +16,7 @@ pub(super) type Servers = BTreeMap<ShortServerId, InstanceId>;
 
 /// Checks Security and Server Object. Returns the servers.
 pub(super) fn check(
-    tree: &ObjectTree,
+    tree: TreeView<'_>,
     supports: &dyn Fn(BindingMode) -> bool,
 ) -> Result<Servers, Inconsistency> {
     let mut servers = Servers::new();
@@ -78,7 +78,7 @@ fn check_security(security: &Values<'_>, of_bootstrap_server: bool) -> Result<()
 
 /// Each server has exactly one Server Object Instance, and the other way round.
 fn check_servers(
-    tree: &ObjectTree,
+    tree: TreeView<'_>,
     servers: &Servers,
     supports: &dyn Fn(BindingMode) -> bool,
 ) -> Result<(), Inconsistency> {

@@ -4,18 +4,19 @@ use lwm2m_core::{InstanceId, ObjectId, Path};
 
 use crate::{
     bootstrap::inconsistency::{Expected, Inconsistency},
-    tree::ObjectTree,
+    tree::TreeView,
 };
 
 /// An Object Instance that is there has all that is mandatory and has a value. Executable Resources come
 /// with the Object, and keys depend on the mode.
 pub(super) fn check(
-    tree: &ObjectTree,
+    tree: TreeView<'_>,
     object: ObjectId,
     instance: InstanceId,
 ) -> Result<(), Inconsistency> {
-    let found = tree.locate(Path::Instance(object, instance));
-    let Some((found, _)) = found.filter(|_| object != ObjectId::SECURITY) else {
+    let target = tree.target(Path::Instance(object, instance));
+    let found = target.object().filter(|_| target.exists());
+    let Some(found) = found.filter(|_| object != ObjectId::SECURITY) else {
         return Ok(());
     };
     let resources = found.definition().resources.iter();

@@ -5,12 +5,12 @@ use lwm2m_core::{InstanceId, ObjectId, Path, ResourceInstanceId, ShortServerId, 
 use super::{accounts::Servers, mandatory};
 use crate::{
     bootstrap::inconsistency::{Expected, Inconsistency},
-    tree::{AclTarget, ObjectTree},
+    tree::{AclTarget, TreeView},
     typed::AccessControl,
 };
 
 /// Checks the Access Control Object.
-pub(super) fn check(tree: &ObjectTree, servers: &Servers) -> Result<(), Inconsistency> {
+pub(super) fn check(tree: TreeView<'_>, servers: &Servers) -> Result<(), Inconsistency> {
     let mut controls = tree.instances(ObjectId::ACCESS_CONTROL).peekable();
     if servers.len() > 1 && controls.peek().is_none() {
         let path = Path::Object(ObjectId::ACCESS_CONTROL);
@@ -20,7 +20,7 @@ pub(super) fn check(tree: &ObjectTree, servers: &Servers) -> Result<(), Inconsis
 }
 
 fn check_one(
-    tree: &ObjectTree,
+    tree: TreeView<'_>,
     servers: &Servers,
     instance: InstanceId,
 ) -> Result<(), Inconsistency> {

@@ -1,14 +1,18 @@
 //! What an Object was like before the commits that are held.
 
 use alloc::{collections::BTreeMap, vec::Vec};
+use core::ops::Bound;
 
 use lwm2m_core::{InstanceId, Path, ResourceId, ResourceInstanceId, Value};
 
-use crate::tree::{change::Change, object::Object, objects::Objects};
+use crate::{
+    definition::ResourceDefinition,
+    tree::{change::Change, error::ReadError, object::Object, sink::ResourceSink, visit::visit},
+};
 
 /// What an Object was like, as far as it has been changed since.
 #[derive(Default)]
-pub(super) struct Before {
+pub(in crate::tree) struct Before {
     instances: BTreeMap<InstanceId, InstanceBefore>,
 }
 
@@ -37,7 +41,7 @@ enum ResourceBefore {
 
 impl Before {
     /// Notes the state of what is about to be changed.
-    pub(super) fn note(&mut self, objects: &Objects, object: &dyn Object, run: &[Change]) {
+    pub(super) fn note(&mut self, object: &dyn Object, run: &[Change]) {
         for change in run {
             let path = change.path();
             let Some(instance) = path.instance() else {
@@ -56,11 +60,11 @@ impl Before {
             let InstanceBefore::Present { deleted, resources } = before else {
                 continue;
             };
-            let at = |id| Path::Resource(object.definition().id, instance, id);
             match path.resource() {
                 _ if *deleted => {}
                 Some(id) => {
-                    let read = || ResourceBefore::read(objects, at(id));
+                    let definition = object.definition().resource(id);
+                    let read = || ResourceBefore::read(object, instance, definition);
                     resources.entry(id).or_insert_with(read);
                 }
                 None => {
@@ -70,7 +74,7 @@ impl Before {
                         // would tell that.
                         let id = resource.id;
                         if resource.operations.executable() || object.has(instance, id) {
-                            let read = || ResourceBefore::read(objects, at(id));
+                            let read = || ResourceBefore::read(object, instance, Some(resource));
                             resources.entry(id).or_insert_with(read);
                         }
                     }
@@ -102,8 +106,49 @@ impl Before {
         before.set(path.resource_instance(), value.clone());
     }
 
+    /// The first Object Instance after `after`, or the first of all, that was there and isn't now.
+    pub(in crate::tree) fn next_gone(
+        &self,
+        object: &dyn Object,
+        after: Option<InstanceId>,
+    ) -> Option<InstanceId> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut rest = self.instances.range((from, Bound::Unbounded));
+        let was_there = |before: &InstanceBefore| matches!(before, InstanceBefore::Present { .. });
+        rest.find(|(id, before)| was_there(before) && !object.has_instance(**id))
+            .map(|(id, _)| *id)
+    }
+
+    /// Whether an Object Instance had a Resource; `None` if that has not changed since.
+    pub(in crate::tree) fn had(&self, instance: InstanceId, resource: ResourceId) -> Option<bool> {
+        match self.instances.get(&instance)? {
+            InstanceBefore::Absent => Some(false),
+            InstanceBefore::Present { deleted, resources } => match resources.get(&resource) {
+                Some(before) => Some(!matches!(before, ResourceBefore::Absent)),
+                None => deleted.then_some(false),
+            },
+        }
+    }
+
+    /// Pushes what a Resource was like; `None` if it has not changed since.
+    pub(in crate::tree) fn push(
+        &self,
+        instance: InstanceId,
+        resource: ResourceId,
+        out: &mut ResourceSink<'_>,
+    ) -> Option<Result<(), ReadError>> {
+        let before = match self.instances.get(&instance)? {
+            InstanceBefore::Absent => None,
+            InstanceBefore::Present { deleted, resources } => match resources.get(&resource) {
+                None if !deleted => return None,
+                before => before,
+            },
+        };
+        Some(before.map_or(Err(ReadError::Unavailable), |before| before.push(out)))
+    }
+
     /// Whether something of the Object Instance has been changed since.
-    pub(super) fn has(&self, instance: InstanceId) -> bool {
+    pub(in crate::tree) fn has(&self, instance: InstanceId) -> bool {
         self.instances.contains_key(&instance)
     }
 
@@ -113,7 +158,7 @@ impl Before {
     }
 
     /// Whether the Object Instance was not there.
-    pub(super) fn was_absent(&self, instance: InstanceId) -> bool {
+    pub(in crate::tree) fn was_absent(&self, instance: InstanceId) -> bool {
         matches!(self.instances.get(&instance), Some(InstanceBefore::Absent))
     }
 
@@ -145,16 +190,22 @@ impl Before {
 }
 
 impl ResourceBefore {
-    /// What the Resource at `path` is like now.
-    fn read(objects: &Objects, path: Path) -> Self {
-        let Some((_, Some(resource))) = objects.locate(path) else {
+    /// What a Resource is like now.
+    fn read(
+        object: &dyn Object,
+        instance: InstanceId,
+        resource: Option<&ResourceDefinition>,
+    ) -> Self {
+        let Some(resource) = resource.filter(|resource| object.has(instance, resource.id)) else {
             return Self::Absent;
         };
         if resource.operations.executable() {
             return Self::Executable;
         }
+        let at = (object.definition().id, instance);
+        let read = |out: &mut ResourceSink<'_>| object.read(instance, resource.id, out);
         let mut values = Vec::new();
-        objects.visit(path, |at, value| {
+        visit(at, resource, read, |at, value| {
             values.push((at.resource_instance(), value.to_owned()));
         });
         if resource.is_multiple() {
@@ -166,6 +217,17 @@ impl ResourceBefore {
             )
         } else {
             Self::Single(values.pop().map(|(_, value)| value))
+        }
+    }
+
+    /// Pushes the value that it had.
+    fn push(&self, out: &mut ResourceSink<'_>) -> Result<(), ReadError> {
+        match self {
+            Self::Single(Some(value)) => out.value(value.as_ref()),
+            Self::Multiple(values) => values
+                .iter()
+                .try_for_each(|(id, value)| out.instance(*id, value.as_ref())),
+            Self::Absent | Self::Single(None) | Self::Executable => Err(ReadError::Unavailable),
         }
     }
 

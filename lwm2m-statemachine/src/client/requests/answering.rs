@@ -132,7 +132,7 @@ fn carry_out(context: &mut Context<'_>, open: &OpenRequest) -> Result<Progress, 
     let (server, path) = (open.server, open.path);
     match &open.kind {
         OpenKind::Execute(arguments) => {
-            access::authorize(context.tree, server, Operation::Execute, path)?;
+            access::authorize(&*context.tree, server, Operation::Execute, path)?;
             let arguments = Arguments::parse(arguments.as_bytes());
             let arguments = arguments.map_err(|_| Refusal::Malformed)?;
             let effect = match context.tree.execute(path, &arguments)? {
@@ -157,7 +157,7 @@ fn carry_out(context: &mut Context<'_>, open: &OpenRequest) -> Result<Progress, 
             read(tree, server, &target, *format)
         }
         OpenKind::Change { request, .. } => {
-            access::authorize(context.tree, server, request.operation, path)?;
+            access::authorize(&*context.tree, server, request.operation, path)?;
             let commit = request.commit(context.tree)?;
             Ok(Progress::committed(commit, |_| None))
         }

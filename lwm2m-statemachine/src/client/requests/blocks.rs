@@ -125,7 +125,7 @@ impl Requests {
         let path = path.ok_or(Refusal::Incomplete)?;
         let may_write = match origin.caller {
             _ if block.offset == 0 => Ok(()),
-            Caller::Server(server) => access::authorize(tree, server, Operation::Write, path),
+            Caller::Server(server) => access::authorize(&*tree, server, Operation::Write, path),
             Caller::BootstrapServer => Err(access::Refusal::NotSupported),
         };
         if let Err(refusal) = may_write {
