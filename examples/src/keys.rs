@@ -106,7 +106,7 @@ pub struct ClientKeyArguments {
         verbatim_doc_comment
     )]
     server_certificate: Option<PathBuf>,
-    /// Refuses a server's certificate outside of its dates
+    /// Refuses a server's certificate outside its dates
     ///
     /// By the clock of this computer. Without the option, the dates don't
     /// matter.
