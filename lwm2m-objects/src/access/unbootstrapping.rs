@@ -67,6 +67,8 @@ pub(crate) struct Taken {
 #[derive(Clone, Debug)]
 pub(crate) struct Control {
     pub(crate) was: PartialAccessControl,
+    /// Whether it had the optional Resource 2, maybe without entries.
+    pub(crate) has_acl: bool,
     /// The server whose Server Object Instance it is about, if it is about one.
     pub(crate) server: Option<ShortServerId>,
 }
@@ -141,7 +143,12 @@ impl Control {
             Some((ObjectId::SERVER, at)) => servers.get(&at).copied(),
             _ => None,
         };
-        Self { was, server }
+        let acl = Path::Resource(ObjectId::ACCESS_CONTROL, id, AccessControl::ACL.into());
+        Self {
+            was,
+            has_acl: tree.locate(acl).is_some(),
+            server,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use alloc::{
     vec::Vec,
 };
 
-use lwm2m_core::{InstanceId, ObjectId, Path, ResourceId, ShortServerId, Value};
+use lwm2m_core::{AccessRights, InstanceId, ObjectId, Path, ResourceId, ShortServerId, Value};
 
 use super::commands::{CommandChanges, Lost};
 use crate::{
@@ -140,7 +140,7 @@ impl Unbootstrapped {
                 Fate::Stays => control.was.clone(),
                 Fate::Becomes(new) => new,
             };
-            restoring.control(*id, control.server, wanted);
+            restoring.control(*id, control, wanted);
         }
         restoring.changes
     }
@@ -197,14 +197,9 @@ impl<'t> Restoring<'t> {
     }
 
     /// Gives an Access Control Object Instance this content, if what it is about is there and nothing
-    /// else has been said of that. `server` has the Server Object Instance that it is about.
-    fn control(
-        &mut self,
-        id: InstanceId,
-        server: Option<ShortServerId>,
-        mut wanted: PartialAccessControl,
-    ) {
-        if let Some(server) = server {
+    /// else has been said of that.
+    fn control(&mut self, id: InstanceId, control: &Control, mut wanted: PartialAccessControl) {
+        if let Some(server) = control.server {
             let mut instances = server_instances(self.tree);
             let Some((_, at)) = instances.find(|(found, _)| *found == Some(server)) else {
                 return;
@@ -232,7 +227,8 @@ impl<'t> Restoring<'t> {
         let Some(id) = self.free_id(id) else {
             return;
         };
-        self.changes.extend(created(tree, id, about, &wanted));
+        let acl = control.has_acl.then_some(&wanted.acl[..]);
+        self.changes.extend(created(id, about, acl, wanted.owner));
         self.created.insert((ObjectId::ACCESS_CONTROL, id));
     }
 
@@ -248,15 +244,13 @@ impl<'t> Restoring<'t> {
 
 /// The changes that create an Access Control Object Instance about a target.
 fn created(
-    tree: &ObjectTree,
     id: InstanceId,
     target: AclTarget,
-    wanted: &PartialAccessControl,
+    acl: Option<&[(u16, AccessRights)]>,
+    owner: Option<u16>,
 ) -> Vec<Change> {
     const ACL: ResourceId = ResourceId::new(AccessControl::ACL);
 
-    let controls = tree.object(ObjectId::ACCESS_CONTROL);
-    let has_acl = controls.is_some_and(|controls| controls.supports(ACL));
     let path = |resource: u16| Path::Resource(ObjectId::ACCESS_CONTROL, id, resource.into());
     let set = |path: Path, number: u16| Change::Set {
         path,
@@ -270,19 +264,15 @@ fn created(
         set(path(0), object),
         set(path(1), instance),
     ]);
-    if has_acl {
+    if let Some(acl) = acl {
         changes.push(Change::Clear {
             path: path(AccessControl::ACL),
         });
-        changes.extend(wanted.acl.iter().map(|(entry, rights)| {
+        changes.extend(acl.iter().map(|(entry, rights)| {
             let at = Path::ResourceInstance(ObjectId::ACCESS_CONTROL, id, ACL, (*entry).into());
             set(at, rights.bits())
         }));
     }
-    changes.extend(
-        wanted
-            .owner
-            .map(|owner| set(path(AccessControl::OWNER), owner)),
-    );
+    changes.extend(owner.map(|owner| set(path(AccessControl::OWNER), owner)));
     changes
 }
