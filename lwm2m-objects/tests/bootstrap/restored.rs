@@ -241,3 +241,19 @@ fn an_object_with_behaviour_comes_back() {
     assert_eq!(tree.get(path("/5/0/3")), Some(Value::Integer(0)));
     assert!(may_read(&tree, 101, 5, 0));
 }
+
+/// Rights that have gone with a Delete of what they are about don't come back when it is written again.
+#[test]
+fn rights_that_went_with_a_delete_do_not_come_back() {
+    let mut session = Session::new(two_servers);
+    session.delete("/0/1").unwrap();
+    assert_eq!(session.tree.get(path("/2/5/3")), Some(Value::Integer(102)));
+    session.delete("/9/1").unwrap();
+    for again in ["/9/1", "/0/1", "/1/0"] {
+        session.write_again(again);
+    }
+    let tree = session.finished();
+    assert!(tree.locate(path("/9/1")).is_some());
+    assert!(tree.locate(path("/2/5")).is_none());
+    assert!(!may_read(&tree, 101, 9, 1));
+}
