@@ -5,11 +5,11 @@ mod support;
 
 use core::time::Duration;
 
-use lwm2m_core::Code;
+use lwm2m_core::{Code, Value, WriteMode, codec::Content};
 use lwm2m_kit::heap::{held, least};
 use lwm2m_statemachine::Identity;
 
-use support::{LINKS, Request, World};
+use support::{LINKS, Request, World, path};
 
 lwm2m_kit::count_allocations!();
 
@@ -74,26 +74,27 @@ fn an_alternate_path_takes_what_the_bound_says() {
 
 /// This many clients register; those that `stays` selects do so with a Lifetime of a day.
 fn register_many(world: &mut World, clients: u16, stays: impl Fn(u16) -> bool) {
-    register_many_as(world, clients, stays, |_| Identity::None);
+    register_many_as(world, clients, stays, |_| Identity::None, "b=U");
 }
 
 fn psk(name: &str) -> Identity<'_> {
     Identity::Psk(name.as_bytes())
 }
 
-/// The same, with the identities that `identity` makes of their names.
+/// The same, with the identities that `identity` makes of their names, and with this Binding.
 fn register_many_as(
     world: &mut World,
     clients: u16,
     stays: impl Fn(u16) -> bool,
     identity: impl Fn(&str) -> Identity<'_>,
+    binding: &str,
 ) {
     for n in 0..clients {
         let name = format!("ep=urn:dev:os:0023C7-{n:06}");
         let lifetime = if stays(n) { "lt=86400" } else { "lt=600" };
         let reply = world.request(&Request {
             from: n,
-            queries: &[&name, lifetime, "lwm2m=1.0", "b=U"],
+            queries: &[&name, lifetime, "lwm2m=1.0", binding],
             identity: identity(name.trim_start_matches("ep=")),
             payload: br#"</>;rt="oma.lwm2m";ct=11543,</1/0>,</1/1>,</2/0>,</2/1>,</2/2>,</2/3>,</2/4>,</3/0>,</4/0>,</5>"#,
             ..Request::default()
@@ -130,7 +131,7 @@ fn a_session_takes_little_room() {
     for clients in [8_200, 30_000] {
         let mut world = World::new();
         let empty = held();
-        register_many_as(&mut world, clients, |_| true, psk);
+        register_many_as(&mut world, clients, |_| true, psk, "b=U");
         let bytes = held() - empty;
         let each = bytes / usize::from(clients);
         // 267 or 268.
@@ -142,6 +143,66 @@ fn a_session_takes_little_room() {
         assert!(after <= bytes + 4096, "{after} bytes, {bytes} before");
         world.pass(Duration::from_secs(86_400));
         while world.server.poll_event().is_some() {}
+        let left = held().saturating_sub(empty);
+        assert!(left < 4096, "{left} bytes left");
+    }
+}
+
+/// One in Queue Mode takes no more than any other while it is asleep, and little more while it is awake.
+fn a_client_in_queue_mode_takes_little_room() {
+    const CLIENTS: u16 = 8_200;
+    let each = |world: &World, empty| {
+        let awake = world.server.usage().awake;
+        ((held() - empty) / usize::from(CLIENTS), awake)
+    };
+    let mut world = World::with(|config| {
+        // Longer than the endpoint remembers the exchanges.
+        config.queue_mode.awake = Some(Duration::from_secs(1000));
+    });
+    let empty = held();
+    register_many_as(&mut world, CLIENTS, |_| true, |_| Identity::None, "b=UQ");
+    // 378 while it is awake: an entry in a map, and one in a queue. 251 afterwards.
+    let (bytes, awake) = each(&world, empty);
+    assert!(
+        bytes <= 420 && awake == usize::from(CLIENTS),
+        "{bytes} bytes each, {awake} awake"
+    );
+    world.pass(Duration::from_secs(1000));
+    while world.server.poll_event().is_some() {}
+    let (bytes, awake) = each(&world, empty);
+    assert!(
+        bytes <= 272 && awake == 0,
+        "{bytes} bytes each, {awake} awake"
+    );
+}
+
+/// What is told of operations that wait is roughly what they take, and they leave nothing.
+fn what_waits_takes_what_is_told() {
+    const CLIENTS: u16 = 100;
+    for bytes in [1, 1000] {
+        let mut world = World::new();
+        register_many_as(&mut world, CLIENTS, |_| true, |_| Identity::None, "b=UQ");
+        world.events();
+        let empty = held();
+        let clients: Vec<_> = world.server.registrations().map(|(id, _)| id).collect();
+        for client in clients {
+            for _ in 0..10 {
+                let at = path("/3/0/15");
+                let content = Content::from_iter([(at, Value::from("x".repeat(bytes)))]);
+                let now = world.now;
+                let mode = WriteMode::Replace;
+                let written = world.server.write(now, client, at, mode, None, &content);
+                assert!(written.is_ok());
+            }
+        }
+        let (told, taken) = (world.server.usage().held_bytes, held() - empty);
+        assert!(
+            (told / 2..told * 3 / 2).contains(&taken),
+            "{taken} bytes, {told} told"
+        );
+        let now = world.now;
+        world.server.waiting().cancel_all(now);
+        world.events();
         let left = held().saturating_sub(empty);
         assert!(left < 4096, "{left} bytes left");
     }
@@ -211,6 +272,8 @@ fn what_a_client_says_is_held_within_the_bounds() {
     an_alternate_path_takes_what_the_bound_says();
     a_registered_client_takes_little_room();
     a_session_takes_little_room();
+    a_client_in_queue_mode_takes_little_room();
+    what_waits_takes_what_is_told();
     registrations_give_their_room_back();
     a_registration_takes_the_room_of_the_one_it_replaces();
 }

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// What a held call takes in the indices, in bytes: its key, its deadline, and the queue of those.
-const INDICES: usize = 128;
+const INDICES: usize = 240;
 
 /// How many entries an empty index keeps room for.
 const SPARE_ROOM: usize = 64;

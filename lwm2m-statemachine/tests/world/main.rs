@@ -15,4 +15,5 @@ mod management;
 mod random_peer;
 mod seeds;
 mod sessions;
+mod sleepers;
 mod three_servers;

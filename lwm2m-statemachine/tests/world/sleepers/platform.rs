@@ -1,0 +1,293 @@
+//! The server and its application, with what must hold of them.
+
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+
+use lwm2m_core::{
+    Arguments, AttributesUpdate, CodeKind, Instant, ObjectId, Path, Value, WriteMode,
+    codec::Content,
+};
+use lwm2m_kit::path;
+use lwm2m_simulation::{Address, Node, Random};
+use lwm2m_statemachine::{
+    Datagram, ObservationId, OperationId, Outcome, RegistrationId, Server, ServerEvent,
+    coap::{MessageRef, MessageType, Token},
+    server::{CallError, Presence},
+};
+
+use super::world::{Fault, LONGEST};
+
+pub(super) type Tally = BTreeMap<&'static str, u64>;
+
+/// How long a client is awake after its last message, to the server.
+const AWAKE: Duration = Duration::from_secs(91);
+
+pub(super) struct Platform {
+    pub(super) server: Server<Address>,
+    fault: Fault,
+    now: Instant,
+    /// When the last datagram came from there.
+    heard: BTreeMap<Address, Instant>,
+    /// The requests that were sent.
+    sent: BTreeSet<(Address, u16, Token)>,
+    /// The operations whose requests were sent.
+    tried: BTreeSet<OperationId>,
+    /// Until when each operation has to end.
+    open: BTreeMap<OperationId, Instant>,
+    ended: BTreeSet<OperationId>,
+    observed: BTreeMap<RegistrationId, ObservationId>,
+    awake: BTreeSet<RegistrationId>,
+    /// So that no two operations are the same to a device.
+    number: u32,
+    pub(super) tally: Tally,
+}
+
+impl Platform {
+    pub(super) fn new(server: Server<Address>, fault: Fault) -> Self {
+        Self {
+            server,
+            fault,
+            now: Instant::ZERO,
+            heard: BTreeMap::new(),
+            sent: BTreeSet::new(),
+            tried: BTreeSet::new(),
+            open: BTreeMap::new(),
+            ended: BTreeSet::new(),
+            observed: BTreeMap::new(),
+            awake: BTreeSet::new(),
+            number: 0,
+            tally: Tally::new(),
+        }
+    }
+
+    pub(super) fn count(&mut self, what: &'static str) {
+        *self.tally.entry(what).or_default() += 1;
+    }
+
+    /// The application asks a client for something, as it likes.
+    pub(super) fn operate(&mut self, now: Instant, name: &str, random: &mut Random) {
+        self.now = now;
+        let Some(client) = self.server.find(name) else {
+            return;
+        };
+        self.number += 1;
+        let called = self.call(now, client, random.below(11));
+        let operation = match called {
+            Ok(operation) => operation,
+            Err(CallError::UnknownObservation | CallError::Overload(_)) => return,
+            Err(error) => panic!("{error}"),
+        };
+        let mut deadline = now + LONGEST;
+        if random.chance(0.5) {
+            deadline = now + Duration::from_secs(1) + random.duration(LONGEST / 2);
+            self.server
+                .waiting()
+                .set_deadline(operation, deadline)
+                .unwrap();
+        }
+        assert_eq!(self.open.insert(operation, deadline), None);
+    }
+
+    fn call(
+        &mut self,
+        now: Instant,
+        client: RegistrationId,
+        choice: u64,
+    ) -> Result<OperationId, CallError> {
+        let number = self.number.to_string();
+        let timezone = path("/3/0/15");
+        let content = Content::from_iter([(timezone, Value::from(&*number))]);
+        let server = &mut self.server;
+        match choice {
+            0 => server.discover(now, client, path("/3")),
+            1 => {
+                let arguments = format!("0='{number}'");
+                let arguments = Arguments::parse(arguments.as_bytes()).unwrap();
+                server.execute(now, client, path("/3/0/4"), &arguments)
+            }
+            2 => server.write(now, client, timezone, WriteMode::Replace, None, &content),
+            3 => {
+                let device: Path = path("/3/0");
+                server.write(
+                    now,
+                    client,
+                    device,
+                    WriteMode::PartialUpdate,
+                    None,
+                    &content,
+                )
+            }
+            4 => {
+                let object = ObjectId::new(9);
+                let version = Content::from_iter([(path("/9/1/1"), Value::from(&*number))]);
+                server.create(now, client, object, None, None, &version)
+            }
+            5 => server.delete(now, client, path("/9/0")),
+            6 => {
+                let update = AttributesUpdate::from_queries(["pmin=10"]).unwrap();
+                server.write_attributes(now, client, path("/3/0/9"), &update)
+            }
+            7 | 8 => server.observe(now, client, path("/3/0/9"), None),
+            9 => {
+                let observation = self.observed.remove(&client);
+                let observation = observation.ok_or(CallError::UnknownObservation)?;
+                server.cancel_observation(now, observation)
+            }
+            _ => server.read(now, client, path("/3/0/9"), None),
+        }
+    }
+
+    /// The application cancels one of its operations.
+    pub(super) fn cancel_one(&mut self, now: Instant, random: &mut Random) {
+        self.now = now;
+        let count = self.open.len() as u64;
+        if count > 0 {
+            let at = random.below(count) as usize;
+            let operation = *self.open.keys().nth(at).unwrap();
+            self.server.waiting().cancel(now, operation).unwrap();
+        }
+    }
+
+    pub(super) fn assert_all_ended(&self) {
+        let open = self.open.keys().next();
+        assert!(open.is_none(), "{open:?} has no outcome");
+    }
+
+    fn ended(&mut self, operation: OperationId, registration: RegistrationId, outcome: &Outcome) {
+        if self.fault == Fault::OutcomeIsLost && *outcome == Outcome::Timeout {
+            return;
+        }
+        let deadline = self.open.remove(&operation);
+        let deadline =
+            deadline.unwrap_or_else(|| panic!("{operation:?} ends twice, or wasn't made"));
+        assert!(
+            self.now <= deadline,
+            "{operation:?} ends after its deadline"
+        );
+        assert!(self.ended.insert(operation));
+        self.count("answered");
+        if operation.registration() != registration {
+            self.count("went on after a Register");
+        }
+        match outcome {
+            Outcome::Content(_) | Outcome::Links(_) => self.count("content"),
+            Outcome::Observing { observation, .. } => {
+                self.observed.insert(registration, *observation);
+                self.count("observing");
+            }
+            Outcome::Timeout => self.count("timeout"),
+            Outcome::ClientGone => self.count("client gone"),
+            Outcome::DeadlinePassed { sent: true } => self.count("deadline passed, sent"),
+            Outcome::DeadlinePassed { sent: false } => self.count("deadline passed, not sent"),
+            Outcome::Cancelled { sent: true } => self.count("cancelled, sent"),
+            Outcome::Cancelled { sent: false } => self.count("cancelled, not sent"),
+            Outcome::Outdated => self.count("outdated"),
+            Outcome::Reset => self.count("reset"),
+            Outcome::Failed { .. } => self.count("failed"),
+            _ => self.count("other success"),
+        }
+    }
+
+    /// The client in Queue Mode that is reached there.
+    fn sleeper_at(&self, address: Address) -> Option<RegistrationId> {
+        let mut clients = self.server.registrations();
+        let (id, client) = clients.find(|(_, client)| *client.peer() == address)?;
+        client.is_in_queue_mode().then_some(id)
+    }
+
+    /// A request to a client in Queue Mode leaves.
+    fn check_sent(&mut self, to: Address, datagram: &[u8]) {
+        let message = MessageRef::parse(datagram).expect("a message");
+        if message.kind() != MessageType::Confirmable || message.code().kind() != CodeKind::Request
+        {
+            return;
+        }
+        if !self
+            .sent
+            .insert((to, message.message_id(), message.token()))
+        {
+            return;
+        }
+        let Some(id) = self.sleeper_at(to) else {
+            return;
+        };
+        let until = self.heard[&to] + AWAKE;
+        assert!(self.now < until, "a request leaves after the awake time");
+        let under_way = self.server.queued(id).filter(|queued| queued.is_under_way);
+        let under_way: Vec<OperationId> = under_way.map(|queued| queued.operation).collect();
+        let [operation] = under_way[..] else {
+            assert!(under_way.is_empty(), "two operations are under way");
+            return;
+        };
+        if !self.tried.insert(operation) {
+            self.count("sent again after a wake");
+        }
+    }
+}
+
+impl Node for Platform {
+    fn handle_datagram(&mut self, now: Instant, datagram: Datagram<'_, Address>) {
+        self.now = now;
+        self.heard.insert(datagram.from, now);
+        let _ = self.server.handle_datagram(now, datagram);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.now = now;
+        self.server.handle_timeout(now);
+    }
+
+    fn poll_transmit(&mut self, datagram: &mut Vec<u8>) -> Option<Address> {
+        let transmit = self.server.poll_transmit()?;
+        datagram.extend_from_slice(transmit.payload);
+        let to = transmit.to;
+        self.check_sent(to, datagram);
+        Some(to)
+    }
+
+    fn poll_event(&mut self, now: Instant) -> bool {
+        self.now = now;
+        let Some(event) = self.server.poll_event() else {
+            return false;
+        };
+        match event {
+            ServerEvent::Answered {
+                registration,
+                operation,
+                outcome,
+            } => self.ended(operation, registration, &outcome),
+            ServerEvent::Awake { registration } => {
+                assert!(self.awake.insert(registration), "awake twice");
+                self.count("awake");
+            }
+            ServerEvent::Asleep { registration } => {
+                assert!(self.awake.remove(&registration), "asleep twice");
+                self.count("asleep");
+            }
+            ServerEvent::Updated {
+                registration,
+                changes,
+            } if changes.binding
+                && self.server.presence(registration) == Some(Presence::Always) =>
+            {
+                self.awake.remove(&registration);
+            }
+            ServerEvent::Deregistered { registration, .. }
+            | ServerEvent::Expired { registration, .. }
+            | ServerEvent::Replaced { registration, .. } => {
+                self.awake.remove(&registration);
+                self.observed.remove(&registration);
+            }
+            ServerEvent::ObservationEnded { observation, .. } => {
+                self.observed.retain(|_, known| *known != observation);
+            }
+            ServerEvent::Notification { .. } => self.count("notification"),
+            _ => {}
+        }
+        true
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.server.poll_timeout()
+    }
+}
