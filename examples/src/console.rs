@@ -14,6 +14,7 @@
 //! observe EP PATH [FORMAT]
 //! cancel EP PATH
 //! cancel NUMBER
+//! withdraw NUMBER
 //! help
 //! quit
 //! ```
@@ -22,6 +23,14 @@
 //! client of LwM2M 1.0 has it (TS 6.4), and one of a later version might choose a format that is
 //! unknown here. `any` leaves the choice to the client. Without a format, a value is written in
 //! TLV, or as text if the data type of the Resource is unknown.
+//!
+//! An operation for a client in Queue Mode that is asleep waits, and has a number until it is sent. `list`
+//! says of such a client whether it is awake, and what waits for how long at most:
+//!
+//! ```text
+//! asleep EP
+//! waiting EP read /3/0 operation=7 86390s
+//! ```
 //!
 //! Events have one line each, with values indented below. An observation has a number, as there may
 //! be several of one path:
@@ -41,11 +50,15 @@
 //!   /3/0/9 = 99
 //! ended EP /3/0/9 observation=1 cancelled
 //! failed EP read /3/0 no answer
+//! waiting EP read /3/0 operation=7
+//! awake EP
+//! asleep EP
 //! note no definition of Object 31024: values are shown raw; load one with --ddf
 //! ```
 
 mod command;
 mod missing;
+mod waiting;
 
 use core::{fmt, net::SocketAddr, ops::ControlFlow};
 use std::{
@@ -99,6 +112,13 @@ struct Subject {
     accept: Accept,
 }
 
+/// An operation that has begun, and a line to note, if there is any.
+#[derive(Debug)]
+struct Begun {
+    operation: OperationId,
+    note: Option<String>,
+}
+
 impl Console {
     /// Carries out a command. Breaks if the program is to end.
     pub fn obey(
@@ -111,7 +131,7 @@ impl Console {
         let done = match command {
             Command::Quit => return Ok(ControlFlow::Break(())),
             Command::List => {
-                self.list(server, out)?;
+                self.list(now, server, out)?;
                 Ok(None)
             }
             Command::Help => {
@@ -120,7 +140,8 @@ impl Console {
                 }
                 Ok(None)
             }
-            Command::Cancel(number) => self.cancel(now, server, number).map(|()| None),
+            Command::Cancel(number) => self.cancel(now, server, number),
+            Command::Withdraw(number) => self.withdraw(now, server, number).map(|()| None),
             Command::Operate {
                 endpoint,
                 path,
@@ -136,14 +157,19 @@ impl Console {
             }
         };
         match done {
-            Ok(Some(note)) => writeln!(out, "note {note}")?,
+            Ok(Some(begun)) => {
+                if let Some(note) = &begun.note {
+                    writeln!(out, "note {note}")?;
+                }
+                self.tell_whether_it_waits(server, begun.operation, out)?;
+            }
             Ok(None) => {}
             Err(error) => writeln!(out, "error {error}")?,
         }
         Ok(ControlFlow::Continue(()))
     }
 
-    fn list(&self, server: &Server<Peer>, out: &mut dyn Write) -> io::Result<()> {
+    fn list(&self, now: Instant, server: &Server<Peer>, out: &mut dyn Write) -> io::Result<()> {
         for (id, registration) in server.registrations() {
             writeln!(out, "registered {}", Described(registration))?;
             for (observation, (number, subject)) in &self.observations {
@@ -152,18 +178,19 @@ impl Console {
                     writeln!(out, "observing {endpoint} {path} observation={number}")?;
                 }
             }
+            self.list_waiting(now, server, (id, registration), out)?;
         }
         Ok(())
     }
 
-    /// Begins an operation; returns a line to note, if there is any.
+    /// Begins an operation.
     fn operate(
         &mut self,
         now: Instant,
         server: &mut Server<Peer>,
         subject: Subject,
         verb: &Verb,
-    ) -> Result<Option<String>, CommandError> {
+    ) -> Result<Option<Begun>, CommandError> {
         let registration = server
             .find(&subject.endpoint)
             .ok_or_else(|| CommandError::NotRegistered(subject.endpoint.clone()))?;
@@ -199,12 +226,12 @@ impl Console {
             }
             Verb::Cancel => {
                 let number = self.only_observation(&subject)?;
-                return self.cancel(now, server, number).map(|()| None);
+                return self.cancel(now, server, number);
             }
         };
         let operation = operation.map_err(CommandError::Call)?;
         self.operations.insert(operation, (subject, verb.name()));
-        Ok(note)
+        Ok(Some(Begun { operation, note }))
     }
 
     fn cancel(
@@ -212,7 +239,7 @@ impl Console {
         now: Instant,
         server: &mut Server<Peer>,
         number: u64,
-    ) -> Result<(), CommandError> {
+    ) -> Result<Option<Begun>, CommandError> {
         let mut observations = self.observations.iter();
         let (observation, (_, subject)) = observations
             .find(|(_, (known, _))| *known == number)
@@ -222,7 +249,8 @@ impl Console {
             .map_err(CommandError::Call)?;
         let asked = (subject.clone(), Verb::Cancel.name());
         self.operations.insert(operation, asked);
-        Ok(())
+        let note = None;
+        Ok(Some(Begun { operation, note }))
     }
 
     /// The number of the observation of this path, if there is one and no other.
@@ -293,6 +321,12 @@ impl Console {
                 if let Some(registration) = server.registration(registration) {
                     writeln!(out, "updated {}", Described(registration))?;
                 }
+            }
+            ServerEvent::Awake { registration } => {
+                waiting::tell_presence(server, registration, "awake", out)?;
+            }
+            ServerEvent::Asleep { registration } => {
+                waiting::tell_presence(server, registration, "asleep", out)?;
             }
             ServerEvent::Deregistered { was, .. } => {
                 writeln!(out, "deregistered {}", shown(was.endpoint_name()))?;
@@ -503,6 +537,9 @@ fn reason(outcome: &Outcome) -> String {
         Outcome::Timeout => "no answer".to_owned(),
         Outcome::Reset => "rejected with Reset".to_owned(),
         Outcome::Failed { reason } => reason.to_string(),
+        Outcome::DeadlinePassed { .. } => "its time is over".to_owned(),
+        Outcome::Cancelled { .. } => "withdrawn".to_owned(),
+        Outcome::Outdated => "the client has changed before it was sent".to_owned(),
         Outcome::ClientGone => "the registration has ended".to_owned(),
         Outcome::PeerGone => "the session has ended, or the client has moved".to_owned(),
         Outcome::Unexpected { code } => format!("unexpected {code:?}"),

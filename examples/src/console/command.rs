@@ -13,8 +13,8 @@ use crate::{
 };
 
 /// How each command is written, and what it does.
-const USAGE: [(&str, &str); 13] = [
-    ("list", "list the clients and what is observed"),
+const USAGE: [(&str, &str); 14] = [
+    ("list", "list the clients, what is observed and what waits"),
     ("read EP PATH [FORMAT]", "read what is at a path"),
     ("write EP PATH [--FORMAT] VALUE", "write a Resource"),
     ("exec EP PATH [ARGUMENTS]", "execute a Resource"),
@@ -31,6 +31,10 @@ const USAGE: [(&str, &str); 13] = [
     ("observe EP PATH [FORMAT]", "be told of changes at a path"),
     ("cancel EP PATH", "end the observation of a path"),
     ("cancel NUMBER", "end the observation with this number"),
+    (
+        "withdraw NUMBER",
+        "cancel the operation with this number, which waits",
+    ),
     ("help", "list the commands"),
     ("quit", "end; clients are not told"),
 ];
@@ -49,7 +53,7 @@ pub fn usage() -> Vec<String> {
 /// A command to a server.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
-    /// List all registrations and observations.
+    /// List all registrations, observations, and operations that wait.
     List,
     /// Send an operation to a client.
     Operate {
@@ -62,6 +66,8 @@ pub enum Command {
     },
     /// Cancel the observation of this number.
     Cancel(u64),
+    /// Cancel the operation of this number.
+    Withdraw(u64),
     /// List the commands.
     Help,
     /// End.
@@ -153,6 +159,8 @@ pub enum CommandError {
     Ambiguous(Path, Vec<u64>),
     /// There is no observation of this number.
     NoObservation(u64),
+    /// There is no operation of this number.
+    NoOperation(u64),
     /// The server refuses the call.
     Call(CallError),
 }
@@ -165,7 +173,7 @@ const FORMATS: [(&str, ContentFormat); 4] = [
 ];
 
 /// The first words of the commands.
-const WORDS: [&str; 12] = [
+const WORDS: [&str; 13] = [
     "list",
     "read",
     "write",
@@ -176,6 +184,7 @@ const WORDS: [&str; 12] = [
     "attributes",
     "observe",
     "cancel",
+    "withdraw",
     "help",
     "quit",
 ];
@@ -199,7 +208,10 @@ impl FromStr for Command {
             ("cancel", (Some(number), None)) => {
                 return number.parse().map(Self::Cancel).map_err(|_| usage());
             }
-            ("list" | "help" | "quit", _) => return Err(usage()),
+            ("withdraw", (Some(number), None)) => {
+                return number.parse().map(Self::Withdraw).map_err(|_| usage());
+            }
+            ("list" | "help" | "quit" | "withdraw", _) => return Err(usage()),
             (_, (Some(endpoint), Some(path))) => (endpoint, path),
             _ => return Err(usage()),
         };
@@ -348,6 +360,7 @@ impl fmt::Display for CommandError {
                 Ok(())
             }
             Self::NoObservation(number) => write!(f, "there is no observation {number}"),
+            Self::NoOperation(number) => write!(f, "no operation {number} waits"),
             Self::Call(error) => error.fmt(f),
         }
     }
@@ -445,6 +458,7 @@ mod tests {
             ),
             ("cancel me /3/0/9", operate("/3/0/9", Verb::Cancel)),
             ("cancel 7", Command::Cancel(7)),
+            ("withdraw 7", Command::Withdraw(7)),
         ] {
             assert_eq!(line.parse(), Ok(command), "{line}");
         }
@@ -474,6 +488,7 @@ mod tests {
             ("discover me /3/0/65536", "path segment 2"),
             ("cancel me", "expected cancel EP PATH or cancel NUMBER"),
             ("cancel", "expected cancel EP PATH or cancel NUMBER"),
+            ("withdraw me /3", "expected withdraw NUMBER"),
         ] {
             let error = line.parse::<Command>().unwrap_err().to_string();
             assert!(error.contains(told), "{line}: {error}");
