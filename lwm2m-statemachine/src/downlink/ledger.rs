@@ -8,6 +8,8 @@ use alloc::{
     collections::{BTreeMap, btree_map},
 };
 
+use core::fmt;
+
 use hashbrown::HashMap;
 use lwm2m_core::Method;
 
@@ -63,7 +65,6 @@ pub(crate) struct QueuedRequest {
 }
 
 /// What a held call is sent with, perhaps more than once.
-#[derive(Debug)]
 pub(crate) struct HeldRequest<C> {
     pub(crate) message: MessageBuf,
     /// Of the observation that it cancels.
@@ -77,12 +78,22 @@ pub(crate) struct HeldRequest<C> {
 }
 
 /// The observation that a held call cancels.
-#[derive(Debug)]
 pub(crate) enum Cancelled {
     /// Its request: notifications of it may come, but nobody waits for them.
     Observed(RequestId),
     /// The cancellation was sent with its token. If it is to be sent again, this is put back first.
     Saved(Box<SavedObservation<()>>),
+}
+
+impl<C: fmt::Debug> fmt::Debug for HeldRequest<C> {
+    /// Without the message, which may hold keys, and without the token of an observation.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HeldRequest")
+            .field("request", &self.request)
+            .field("was_sent", &self.was_sent)
+            .field("called_for", &self.called_for)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<C> HeldRequest<C> {
@@ -396,6 +407,65 @@ mod tests {
         let of_a = [first, second].map(|_| ledger.take_of('a').unwrap().0);
         assert_eq!(of_a, [first, second]);
         assert_eq!((ledger.len(), ledger.by_request.len()), (0, 0));
+    }
+
+    fn hold(ledger: &mut Ledger<char, PlacedCall<char>>, method: Method) -> Key<char> {
+        let call = PendingCall {
+            operation: Operation::Read,
+            path: Path::of(&[3, 0]).unwrap(),
+            accept: None,
+        };
+        let held = HeldRequest {
+            message: MessageBuf::request(method),
+            cancels: None,
+            request: None,
+            was_sent: false,
+            called_for: 'a',
+        };
+        ledger.hold('a', call, held)
+    }
+
+    #[test]
+    fn a_held_call_is_put_back_in_its_place_and_handed_over_with_it() {
+        let [request, other] = requests();
+        let mut ledger = ledger();
+        let [first, second] = [(); 2].map(|()| hold(&mut ledger, Method::Get));
+        ledger.held_sent(first, request);
+        assert_eq!(ledger.by_request(request).unwrap().0, first);
+        let held = ledger.put_back(first, true).unwrap();
+        assert!(held.was_sent && held.request.is_none());
+        assert!(ledger.by_request(request).is_none());
+        // One that didn't leave wasn't sent.
+        ledger.held_sent(second, other);
+        assert!(!ledger.put_back(second, false).unwrap().was_sent);
+
+        let [second, first] = [second, first].map(|key| ledger.hand_over(key, 'b').unwrap());
+        assert_eq!(ledger.of('a').count(), 0);
+        assert_eq!(
+            ledger
+                .entries_of('b')
+                .map(|(key, _)| key)
+                .collect::<Vec<_>>(),
+            [first, second]
+        );
+        assert_eq!(ledger.get(first).unwrap().held().unwrap().called_for, 'a');
+    }
+
+    #[test]
+    fn a_call_may_be_repeated_unless_its_method_is_post() {
+        let mut ledger = ledger();
+        for (method, may_be) in [
+            (Method::Get, true),
+            (Method::Put, true),
+            (Method::Delete, true),
+            (Method::Post, false),
+        ] {
+            let key = hold(&mut ledger, method);
+            assert_eq!(
+                ledger.get(key).unwrap().held().unwrap().is_repeatable(),
+                may_be
+            );
+        }
     }
 
     #[test]

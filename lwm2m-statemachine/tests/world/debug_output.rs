@@ -3,10 +3,14 @@
 
 use core::fmt::Debug;
 
-use lwm2m_core::{InstanceId, Instant, Method, ShortServerId, Value};
+use lwm2m_core::{
+    Code, InstanceId, Instant, Method, ShortServerId, Value, WriteMode, codec::Content,
+};
+use lwm2m_kit::path;
 use lwm2m_objects::{Change, ObjectTree, Store, typed};
 use lwm2m_statemachine::{
-    AccountId, Client, ClientConfig, ClientEvent, Datagram, Server, ServerConfig,
+    AccountId, Client, ClientConfig, ClientEvent, Datagram, Outcome, Server, ServerConfig,
+    ServerEvent,
     coap::{Config, Endpoint, MessageBuf, MessageRef, MessageType, RequestOptions, Token},
 };
 
@@ -104,6 +108,63 @@ fn an_endpoint_shows_neither_tokens_nor_messages() {
     // It does show how much there is.
     let shown = format!("{node:?}");
     assert!(shown.contains("Usage"), "{shown}");
+}
+
+/// What waits for a client in Queue Mode may hold a key, too.
+#[test]
+fn a_server_shows_no_message_that_waits_and_no_token() {
+    let mut server: Server<u8> = Server::new(ServerConfig::new([1; 32]));
+    let mut register = MessageBuf::request(Method::Post);
+    register.uri_path("rd").unwrap();
+    for query in ["ep=device", "lt=60", "lwm2m=1.0", "b=UQ"] {
+        register.uri_query(query).unwrap();
+    }
+    register.payload(b"</3/0>");
+    let register = register.finish(MessageType::Confirmable, 7, Token::EMPTY);
+    let datagram = Datagram::new(2, register.as_ref());
+    server.handle_datagram(NOW, datagram).unwrap();
+    let client = server.find("device").unwrap();
+    while server.poll_transmit().is_some() {}
+
+    // An observation that is being cancelled, and a write behind that.
+    server.observe(NOW, client, path("/3/0/9"), None).unwrap();
+    let observe = server.poll_transmit().unwrap().payload.to_vec();
+    let observe = MessageRef::parse(&observe).unwrap();
+    let mut answer = MessageBuf::response(Code::CONTENT);
+    answer.observe(1).unwrap().payload(b"85");
+    let answer = answer.finish(
+        MessageType::Acknowledgement,
+        observe.message_id(),
+        observe.token(),
+    );
+    let datagram = Datagram::new(2, answer.as_ref());
+    server.handle_datagram(NOW, datagram).unwrap();
+    let mut observation = None;
+    while let Some(event) = server.poll_event() {
+        if let ServerEvent::Answered {
+            outcome: Outcome::Observing {
+                observation: id, ..
+            },
+            ..
+        } = event
+        {
+            observation = Some(id);
+        }
+    }
+    server
+        .cancel_observation(NOW, observation.unwrap())
+        .unwrap();
+    let content = Content::from_iter([(
+        path("/3/0/15"),
+        Value::from(&*String::from_utf8_lossy(&SECRET)),
+    )]);
+    let mode = WriteMode::Replace;
+    server
+        .write(NOW, client, path("/3/0/15"), mode, None, &content)
+        .unwrap();
+    assert_eq!(server.queued(client).count(), 2);
+    assert_hides("message", &server, &SECRET);
+    assert_hides("token", &server, &observe.token());
 }
 
 /// An account with a secret in every place for one.
