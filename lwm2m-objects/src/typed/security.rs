@@ -359,6 +359,8 @@ impl Typed for Security {
             )
             .with_some(instance, 11, self.client_hold_off_time.map(i64::from))
             .with_some(instance, 12, self.bootstrap_account_timeout.map(i64::from))
+            // A Bootstrap-Server writes accounts that have others of them.
+            .supporting(6..=12)
     }
 
     /// Times have 32 bits.
