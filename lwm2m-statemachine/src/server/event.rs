@@ -33,7 +33,8 @@ pub enum ServerEvent<P> {
         registration: RegistrationId,
     },
     /// A client updated its registration, perhaps only to extend it. If it came from another peer, what
-    /// waited for an answer from the old one has ended before, with [`Outcome::PeerGone`].
+    /// waited for an answer from the old one has ended before, with [`Outcome::PeerGone`]; of a client in
+    /// Queue Mode, what may be repeated is sent again instead.
     Updated {
         /// The registration.
         registration: RegistrationId,

@@ -72,15 +72,37 @@
 //! client is reached there. If that is the one to which the registration was led back, the next
 //! notification heals it.
 //!
+//! # Queue Mode
+//!
+//! A client whose Binding is UQ, SQ or UQS (in later versions: that says `Q`) sleeps, and hears nothing then
+//! (TS 5.3.1.1, 8.3). Call the server as for any other client: an operation waits until the client is
+//! awake, which each of its messages says. [`ServerEvent::Awake`] and [`ServerEvent::Asleep`] tell of it,
+//! [`Server::presence`] and [`Server::queued`] show it.
+//!
+//! - What waits is sent in order, one request after the answer to the one before, and nothing for the first
+//!   time after the [awake time](QueueMode::awake).
+//! - A request that isn't answered says that the client is asleep. A Read, Discover, Observe, Cancel
+//!   Observation, Write-Attributes, Delete, or a Write that replaces waits for the next time: the client may
+//!   have received it, and to do it twice is as good as once. After the first, a Delete may be answered
+//!   4.04. An Execute, a Create, or a Write that updates ends with [`Outcome::Timeout`].
+//! - Each operation ends by its [deadline](Waiting::set_deadline), can be [cancelled](Waiting::cancel), and
+//!   ends with the registration. When the client registers anew, what waits goes on under the new
+//!   registration, and what is under way ends with [`Outcome::ClientGone`].
+//! - What waits has [bounds](QueueMode), in number and bytes.
+//!
 //! # What it is made of
 //!
 //! - `registrar` decides about the requests of clients, and keeps the registrations.
 //! - `definitions` finds the definition of an Object in the version that a client has.
-//! - `calls` keeps operations, each queued with its message or sent with its request, and observations.
+//! - `calls` keeps operations, each queued with its message, sent with its request, or held with both, and
+//!   observations.
+//! - `queue` knows when clients in Queue Mode are awake, and when operations have to end.
 //! - The server itself joins these `parts` to the endpoint. What arrives (`machine`) goes to the
 //!   registrar or to the calls; `requests` sends what was decided, `answers` decodes what clients
 //!   answer, `operations` has the calls of the application, `moving` follows clients to other peers,
-//!   and `ending` tells the application what has ended.
+//!   and `ending` tells the application what has ended; `failing` hears of exchanges that fail.
+//! - `sending` hands an operation to the endpoint, `waking` does so while a client in Queue Mode is awake,
+//!   `handing_over` has what waits go on after a new Register, and `waiting` has the calls about it.
 
 mod answers;
 mod calls;

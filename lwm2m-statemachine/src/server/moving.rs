@@ -32,8 +32,10 @@ impl<P: Peer> Server<P> {
     /// was led back to a session in which others are reached.
     ///
     /// It is for this client as if [its peer were gone](Self::peer_gone): its requests under way end with
-    /// [`Outcome::PeerGone`](super::Outcome::PeerGone), and calls fail with [`CallError::PeerGone`](super::CallError::PeerGone)
-    /// until its next Update or notification. Nothing happens to a client without a proven identity.
+    /// [`Outcome::PeerGone`](super::Outcome::PeerGone), and calls fail with
+    /// [`CallError::PeerGone`](super::CallError::PeerGone) until its next Update or notification. For a client
+    /// in Queue Mode, calls wait until then, and so does what was under way and may be repeated. Nothing
+    /// happens to a client without a proven identity.
     pub fn client_gone(&mut self, now: Instant, registration: RegistrationId) {
         if self.registrar.client_gone(registration) {
             let mut sleepers = self.sleepers(now);

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use lwm2m_core::Code;
 use lwm2m_statemachine::{
-    Channel, Outcome, ServerEvent,
+    Channel, OperationId, Outcome, RegistrationId, ServerEvent,
     coap::MessageBuf,
     server::{CallError, Presence},
 };
@@ -190,10 +190,9 @@ fn a_request_without_answer_says_that_the_client_is_asleep() {
     assert!(client.pass_sending(Duration::from_secs(3600)).is_empty());
 }
 
-#[test]
-fn what_waits_for_its_turn_at_the_endpoint_does_not_leave_after_the_awake_time() {
-    // Two clients are reached at one peer, as behind a gateway. The other one's request is under way, and
-    // isn't answered.
+/// Two clients are reached at one peer, as behind a gateway. A request to the one, which isn't in Queue
+/// Mode, is under way; one to the other, which is, waits for that at the endpoint.
+fn gateway() -> (World, RegistrationId, OperationId) {
     let mut world = World::new();
     let register = |world: &mut World, queries: &[&str]| {
         let request = Request {
@@ -208,6 +207,12 @@ fn what_waits_for_its_turn_at_the_endpoint_does_not_leave_after_the_awake_time()
     let (now, at) = (world.now, path("/3/0/9"));
     world.server.read(now, other, at, None).unwrap();
     let operation = world.server.read(now, id, path("/3/0/13"), None).unwrap();
+    (world, id, operation)
+}
+
+#[test]
+fn what_waits_for_its_turn_at_the_endpoint_does_not_leave_after_the_awake_time() {
+    let (mut world, id, operation) = gateway();
     let mut sent = world.pass_sending(Duration::from_secs(31));
     assert!(matches!(world.events()[..], [ServerEvent::Asleep { .. }]));
     sent.extend(world.pass_sending(SILENCE));
@@ -215,6 +220,26 @@ fn what_waits_for_its_turn_at_the_endpoint_does_not_leave_after_the_awake_time()
     let queued: Vec<_> = world.server.queued(id).collect();
     assert_eq!(queued[0].operation, operation);
     assert!(!queued[0].was_sent && !queued[0].is_under_way);
+}
+
+#[test]
+fn what_waits_for_its_turn_does_not_leave_though_the_server_is_called_late() {
+    // The answer that lets it have its turn comes when the client is asleep already.
+    let (mut world, id, _) = gateway();
+    let request = world.sent_one();
+    world.now += Duration::from_secs(31);
+    world.answer_code(&request, Code::NOT_FOUND);
+    assert!(world.sent().is_empty());
+    assert_eq!(world.server.presence(id), Some(Presence::Asleep));
+
+    // The server isn't called before the request has failed that goes first.
+    let (mut world, id, _) = gateway();
+    world.sent_one();
+    world.now += SILENCE;
+    let now = world.now;
+    world.server.handle_timeout(now);
+    assert!(world.sent().is_empty());
+    assert_eq!(world.server.presence(id), Some(Presence::Asleep));
 }
 
 #[test]
