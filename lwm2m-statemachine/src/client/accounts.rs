@@ -159,6 +159,12 @@ pub(super) fn of(tree: &ObjectTree, key: DigestKey) -> Vec<Account> {
         .collect()
 }
 
+/// What the connection of an account is made with; `None` if its Security Object Instance can't be used.
+pub(super) fn access(tree: &ObjectTree, account: AccountId, key: DigestKey) -> Option<Access> {
+    let security = Security::load(tree, account.instance())?;
+    Some(Access::of(&security, key))
+}
+
 /// Whether the server of an account has another one in its place. The Register there takes the place of
 /// the registration here (TS 5.3.1).
 pub(super) fn has_moved(accounts: &[Account], from: &Account) -> bool {

@@ -6,13 +6,14 @@ use lwm2m_core::{InstanceId, Instant, ObjectId, Path, ShortServerId, Value};
 use lwm2m_objects::{Change, Object, ObjectTree, WriteError, access};
 
 use super::{
+    bootstrap::Bootstrap,
     config::{ClientConfig, ClientError},
     event::{AccountId, AccountStatus},
     objects::{self, ObjectSet},
     parts::Parts,
     registrations::Registrations,
     usage::ClientUsage,
-    views::{DeferredRequests, ReportingStatus, RunningDownloads},
+    views::{Bootstrapping, DeferredRequests, ReportingStatus, RunningDownloads},
 };
 
 /// A LwM2M Client; see the [module](super).
@@ -60,6 +61,7 @@ impl Client {
     /// [`start`](Self::start) begins again. If a Register of another account at the same server is under way, the
     /// De-register waits for its outcome.
     pub fn deregister(&mut self, now: Instant) {
+        self.parts.bootstrap(now, Bootstrap::stop);
         self.parts.register(now, Registrations::deregister);
     }
 
@@ -227,6 +229,11 @@ impl Client {
         RunningDownloads::new(&mut self.parts)
     }
 
+    /// The Bootstrap interface (TS 5.2).
+    pub const fn bootstrapping(&mut self) -> Bootstrapping<'_> {
+        Bootstrapping::new(&mut self.parts)
+    }
+
     /// What the servers observe, and by which attributes (TS 5.1, 5.5).
     pub const fn reporting(&self) -> ReportingStatus<'_> {
         ReportingStatus::new(&self.parts)
@@ -235,7 +242,14 @@ impl Client {
     /// The accounts, in the order of their Security Object Instances, with those that can't be used
     /// (TS 5.2.2).
     pub fn accounts(&self) -> impl Iterator<Item = AccountStatus> {
-        self.parts.registrations.statuses()
+        let bootstrap = &self.parts.bootstrap;
+        self.parts
+            .registrations
+            .statuses()
+            .map(|status| AccountStatus {
+                connection: status.connection.or(bootstrap.connection(status.id)),
+                ..status
+            })
     }
 
     /// An account, if there is one of this name.

@@ -23,12 +23,9 @@ pub struct ClientConfig {
     pub single_resource_format: ContentFormat,
     /// How notifications are sent.
     pub notifications: Reliability,
-    /// How long to wait after a registration has failed once, less up to a half at random. The wait
-    /// doubles with each further failure in a row. After a refusal (4.xx) it is 16 times as long.
-    pub retry_first: Duration,
-    /// The longest wait between two attempts. A server that answers 5.03 may ask for a longer one, up to a day:
-    /// it isn't asked before the Max-Age is over (RFC 7252 §5.9.3.4), even if the lifetime ends meanwhile.
-    pub retry_most: Duration,
+    /// How long to wait between two attempts to register. A server that answers 5.03 may ask for a longer wait, up
+    /// to a day: it isn't asked before the Max-Age is over (RFC 7252 §5.9.3.4), even if the lifetime ends meanwhile.
+    pub retry: Backoff,
     /// How many observations each server may have, so that none shuts out another. One more Observe is
     /// answered as a Read, without the Observe option (RFC 7641 §4.1).
     pub most_observations: usize,
@@ -46,6 +43,53 @@ pub struct ClientConfig {
     pub most_deferred: usize,
     /// How the Client fetches what its Objects need, such as firmware (TS E.6).
     pub downloads: DownloadConfig,
+    /// How the Client is bootstrapped (TS 5.2.4).
+    pub bootstrap: BootstrapConfig,
+}
+
+/// How long to wait between two attempts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Backoff {
+    /// How long to wait after one failure, less up to a half at random. The wait doubles with each further
+    /// failure in a row. After a refusal (4.xx) it is 16 times as long. Default: 5 seconds.
+    pub first: Duration,
+    /// The longest wait. Default: 1 hour.
+    pub most: Duration,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self {
+            first: Duration::from_secs(5),
+            most: Duration::from_secs(3600),
+        }
+    }
+}
+
+/// How a [`Client`](super::Client) is bootstrapped (TS 5.2.4).
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct BootstrapConfig {
+    /// Whether the device has a smartcard: then the Client begins with what that has, which the application reads
+    /// ([`SmartcardAsked`](super::ClientEvent::SmartcardAsked)). Default: no.
+    pub smartcard: bool,
+    /// After how many attempts to register without an answer, or with a 5.xx, a server has failed; 1 at least.
+    /// One that refuses the Register (4.xx) has failed at once. When all servers have failed, the Client asks its
+    /// Bootstrap-Server. Default: 3.
+    pub attempts: u32,
+    /// How long to wait between two Bootstrap-Requests.
+    pub retry: Backoff,
+}
+
+impl Default for BootstrapConfig {
+    fn default() -> Self {
+        Self {
+            smartcard: false,
+            attempts: 3,
+            retry: Backoff::default(),
+        }
+    }
 }
 
 /// How a [`Client`](super::Client) fetches what its Objects need from CoAP servers, block by block.
@@ -195,14 +239,14 @@ impl ClientConfig {
             coap: coap::Config::new(seed),
             single_resource_format: ContentFormat::TLV,
             notifications: Reliability::default(),
-            retry_first: Duration::from_secs(5),
-            retry_most: Duration::from_secs(3600),
+            retry: Backoff::default(),
             most_observations: 64,
             storing: Storing::default(),
             most_attributes: 64,
             answer_within: Duration::from_secs(60),
             most_deferred: 8,
             downloads: DownloadConfig::default(),
+            bootstrap: BootstrapConfig::default(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use lwm2m_core::Instant;
 
 use super::{
+    bootstrap::Bootstrap,
     calls::Client,
     connection::{Inbound, InboundRefusal, Session},
     downloads::Downloads,
@@ -16,6 +17,11 @@ impl Client {
     pub fn connected(&mut self, now: Instant, connection: ConnectionId, session: Session) {
         if self.parts.download(now, |downloads, context| {
             downloads.connected(context, connection)
+        }) {
+            return;
+        }
+        if self.parts.bootstrap(now, |bootstrap, context| {
+            bootstrap.connected(context, connection)
         }) {
             return;
         }
@@ -40,6 +46,11 @@ impl Client {
         }) {
             return self.parts.drain(now);
         }
+        if self.parts.bootstrap(now, |bootstrap, context| {
+            bootstrap.disconnected(context, connection)
+        }) {
+            return self.parts.forget(now, connection);
+        }
         if self.parts.registrations.account_on(connection).is_some() {
             self.parts.register(now, |registrations, context| {
                 registrations.disconnected(context, connection);
@@ -61,9 +72,16 @@ impl Client {
         from: Inbound<'_>,
     ) -> Result<ConnectionId, InboundRefusal> {
         let mut taken = Err(InboundRefusal::Unknown);
-        self.parts.register(now, |registrations, context| {
-            taken = registrations.inbound(context, from);
-        });
+        match from {
+            Inbound::Account(account) => {
+                taken = self.parts.bootstrap(now, |bootstrap, context| {
+                    bootstrap.inbound(context, account)
+                });
+            }
+            Inbound::Sms { number } => self.parts.register(now, |registrations, context| {
+                taken = registrations.inbound(context, number);
+            }),
+        }
         taken
     }
 
@@ -72,6 +90,7 @@ impl Client {
     /// Connections to servers are kept; one that is lost meanwhile is told by
     /// [`disconnected`](Self::disconnected). Those of downloads end.
     pub fn go_offline(&mut self, now: Instant) {
+        self.parts.bootstrap(now, Bootstrap::go_offline);
         self.parts.register(now, Registrations::go_offline);
         self.parts.download(now, Downloads::go_offline);
         self.parts.drain(now);
@@ -81,6 +100,7 @@ impl Client {
     /// notification (TS 8.3).
     pub fn go_online(&mut self, now: Instant) {
         self.parts.register(now, Registrations::go_online);
+        self.parts.bootstrap(now, Bootstrap::go_online);
         self.parts.download(now, Downloads::go_online);
     }
 }

@@ -1,36 +1,22 @@
 //! The events of a Client.
 
+mod account;
+mod bootstrap;
+mod failure;
+
 use alloc::{collections::VecDeque, string::String, vec::Vec};
 use core::fmt;
 
 use lwm2m_core::{Code, InstanceId, Instant, Operation, Path, ShortServerId};
-use lwm2m_objects::{Change, FetchFailure, SnapshotError, typed};
+use lwm2m_objects::{Change, FetchFailure, SnapshotError, bootstrap::Inconsistency, typed};
 use thiserror::Error;
 
+pub use self::{
+    account::AccountId,
+    bootstrap::{BootstrapFailure, BootstrapInitiator, BootstrapRefusal, BootstrapState},
+    failure::FailureKind,
+};
 use crate::coap::{FailureReason, SendError, Token};
-
-/// The name of an account: its Security Object Instance. A Short Server ID could not be the name, as the
-/// account of a Bootstrap-Server has none (TS 5.2.2, E.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AccountId(InstanceId);
-
-impl AccountId {
-    /// The account of this Security Object Instance.
-    pub const fn new(security_instance: InstanceId) -> Self {
-        Self(security_instance)
-    }
-
-    /// Its Security Object Instance.
-    pub const fn instance(self) -> InstanceId {
-        self.0
-    }
-}
-
-impl fmt::Display for AccountId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "account {}", self.0)
-    }
-}
 
 /// Whose account it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -360,6 +346,53 @@ pub enum ClientEvent {
         /// How many did not arrive whole.
         dropped: u64,
     },
+    /// Read the Bootstrap Information of the smartcard (TS 5.2.3.2), before the Client does anything else. Put what
+    /// it has into the tree, and answer with
+    /// [`smartcard_tried`](super::Bootstrapping::smartcard_tried). Only if
+    /// [`BootstrapConfig::smartcard`](super::BootstrapConfig::smartcard) says so.
+    SmartcardAsked,
+    /// The Bootstrap-Server has accepted the Bootstrap-Request, or has sent its first command (TS 5.2.3.3, 5.2.3.4).
+    /// Until the bootstrap ends, servers are met with silence, and nothing that the Bootstrap-Server writes counts.
+    BootstrapStarted {
+        /// The account of the Bootstrap-Server.
+        account: AccountId,
+        /// Who has begun.
+        by: BootstrapInitiator,
+    },
+    /// The Bootstrap-Server has sent its Finish, and the configuration is not consistent (TS 5.2.6). It was answered
+    /// 4.06. The Bootstrap-Server may mend the configuration, and send another Finish.
+    BootstrapInconsistent {
+        /// The account of the Bootstrap-Server.
+        account: AccountId,
+        /// What is wrong.
+        reason: Inconsistency,
+    },
+    /// A bootstrap has succeeded (TS 5.2.3.3, step 3): all that was written counts now. Save the tree. The Client
+    /// registers at servers that are new or are reached in another way, sends an Update to others if there is
+    /// something to tell, and leaves those whose accounts are gone.
+    BootstrapFinished {
+        /// The account of the Bootstrap-Server that has done it. It may have been replaced.
+        account: AccountId,
+        /// The Object Instances that have come or gone, and the Resources that have another value, in ascending
+        /// order. The Security Object is named as a whole.
+        changed: Vec<Path>,
+    },
+    /// A bootstrap has failed, and nothing of it is left (TS 5.2.3.3).
+    BootstrapFailed {
+        /// The account of the Bootstrap-Server.
+        account: AccountId,
+        /// The reason.
+        reason: BootstrapFailure,
+        /// When the Client asks the Bootstrap-Server again; `None` means not by itself, or not before servers
+        /// have failed.
+        retry: Option<Instant>,
+    },
+    /// The time of the account of the Bootstrap-Server is over (Bootstrap-Server Account Timeout, TS E.1, Resource
+    /// 12), and it was deleted. Save the tree. No further bootstrap is possible (TS 5.2.4, step 5).
+    BootstrapAccountPurged {
+        /// The account that is gone.
+        account: AccountId,
+    },
 }
 
 /// How a download has ended.
@@ -418,6 +451,9 @@ pub enum DeferredEnd {
     /// The registration has ended, or its connection was lost. No response is sent.
     #[error("the registration has ended")]
     RegistrationEnded,
+    /// A bootstrap is under way (TS 5.2). No response is sent.
+    #[error("a bootstrap is under way")]
+    Bootstrap,
 }
 
 /// Why an answer from the application wasn't sent.
@@ -492,21 +528,6 @@ pub enum RegistrationFailure {
     /// There is no room to send the request.
     #[error("the request can't be sent: {0}")]
     Overload(SendError),
-}
-
-/// What a failure says of the next attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum FailureKind {
-    /// The server has judged, and another attempt will end the same way unless someone changes
-    /// something: 4.xx, such as 4.00, 4.03 and 4.12 for a Register, and a location that can't be used.
-    Refused,
-    /// Nothing was heard of the server: no answer in time, or no connection.
-    Silent,
-    /// The server is there, and another attempt may end better: 5.xx, a Reset, a failed exchange.
-    Passing,
-    /// Nothing was sent: the fault is the Client's.
-    Own,
 }
 
 impl RegistrationFailure {

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod attributes;
+mod bootstrap;
 mod calls;
 mod changed;
 mod config;
@@ -19,6 +20,7 @@ mod refusal;
 mod registrations;
 mod reporting;
 mod requests;
+mod retry;
 mod routing;
 mod statistics;
 mod timers;
@@ -27,15 +29,18 @@ mod views;
 
 pub use self::{
     calls::Client,
-    config::{Announced, ClientConfig, ClientError, DownloadConfig, Reliability, Storing},
+    config::{
+        Announced, Backoff, BootstrapConfig, ClientConfig, ClientError, DownloadConfig,
+        Reliability, Storing,
+    },
     connection::{Inbound, InboundRefusal, Session},
     event::{
-        AccountId, AccountRole, AccountStatus, ClientEvent, ConnectionId, DeferredEnd,
-        DeferredError, DeferredId, DeferredOperation, DownloadOutcome, DownloadStatus, FailureKind,
-        InvalidAnswer, ObservationStatus, RegistrationFailure, RegistrationState,
-        StoredNotifications,
+        AccountId, AccountRole, AccountStatus, BootstrapFailure, BootstrapInitiator,
+        BootstrapRefusal, BootstrapState, ClientEvent, ConnectionId, DeferredEnd, DeferredError,
+        DeferredId, DeferredOperation, DownloadOutcome, DownloadStatus, FailureKind, InvalidAnswer,
+        ObservationStatus, RegistrationFailure, RegistrationState, StoredNotifications,
     },
     objects::ObjectSet,
     usage::ClientUsage,
-    views::{DeferredRequests, ReportingStatus, RunningDownloads},
+    views::{Bootstrapping, DeferredRequests, ReportingStatus, RunningDownloads},
 };

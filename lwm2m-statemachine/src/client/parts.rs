@@ -8,14 +8,16 @@ use lwm2m_objects::{Change, ObjectTree, WriteError, access};
 use super::{
     accounts::{self, DigestKey},
     attributes::AttributeStore,
+    bootstrap::{self, Bootstrap, Report as Asked, Settings},
     changed::Changed,
     config::{self, ClientConfig, ClientError},
     downloads::{self, Downloads},
     event::{AccountId, ClientEvent, ConnectionId, Events},
     flows::{Flow, Flows},
-    registrations::{self, ObjectList, Registrations, Report, Retry, Terms},
+    registrations::{self, ObjectList, Registrations, Report, Terms},
     reporting::{self, Known, Reporting},
     requests::{self, Effect, Requests},
+    retry::Retry,
     timers::Timers,
 };
 use crate::{
@@ -31,6 +33,7 @@ pub(super) struct Parts {
     pub(super) registrations: Registrations,
     pub(super) requests: Requests,
     pub(super) attributes: AttributeStore,
+    pub(super) bootstrap: Bootstrap,
     pub(super) reporting: Reporting,
     pub(super) downloads: Downloads,
     pub(super) flows: Flows,
@@ -53,20 +56,22 @@ impl Parts {
         let attributes = AttributeStore::new(config.most_attributes);
         let max_transmit_wait = config.coap.transmission.max_transmit_wait();
         let reporting = Reporting::new(&config);
-        let (retry_first, retry_most) = (config.retry_first, config.retry_most);
+        let (retry, settings) = (config.retry, Settings::of(&config));
         let mut endpoint = config.coap;
         endpoint.seed = random.seed();
         let downloads = Downloads::new(config.downloads, Random::new(random.seed()));
+        let digest_key = DigestKey(random.next_u64(), random.next_u64());
+        let of_bootstrap = Random::new(random.clone().seed());
+        let bootstrap = Bootstrap::new(settings, &identity, digest_key, of_bootstrap);
         // An Object that takes a value piece by piece gets the blocks as they come.
         endpoint.stream_requests = true;
         let endpoint = Endpoint::new(endpoint);
         let terms = Terms {
             identity,
             max_transmit_wait,
-            digest_key: DigestKey(random.next_u64(), random.next_u64()),
+            digest_key,
             retry: Retry {
-                first: retry_first,
-                most: retry_most,
+                backoff: retry,
                 random,
             },
         };
@@ -76,6 +81,7 @@ impl Parts {
             endpoint,
             requests,
             attributes,
+            bootstrap,
             reporting,
             downloads,
             flows,
@@ -90,7 +96,7 @@ impl Parts {
         if self.flows.is_leaving() {
             return;
         }
-        self.register(now, Registrations::start);
+        self.bootstrap(now, Bootstrap::start);
         self.follow_objects(now);
         self.download(now, Downloads::start);
     }
@@ -129,7 +135,9 @@ impl Parts {
             list: ObjectList::default(),
         };
         act(&mut self.registrations, &mut context);
+        let mut has_closed = false;
         while let Some(report) = self.registrations.poll() {
+            has_closed |= matches!(report, Report::Close(_));
             match report {
                 Report::Ended(account) => self.end_service(now, account),
                 Report::Offline(account) => {
@@ -140,7 +148,12 @@ impl Parts {
                 Report::Online(account) => {
                     self.report(now, |reporting, context| reporting.online(context, account));
                 }
-                Report::Tell(event) => self.events.push_back(event),
+                Report::NotRegistered(account, reason) => {
+                    self.bootstrap(now, |bootstrap, context| {
+                        bootstrap.not_registered(context, account, reason);
+                    });
+                }
+                Report::Tell(event) => self.tell(now, event),
                 Report::Rest(connection) => self.forget(now, connection),
                 Report::Close(connection) => {
                     self.events
@@ -149,9 +162,60 @@ impl Parts {
                 }
             }
         }
+        if has_closed {
+            self.bootstrap(now, Bootstrap::advance);
+        }
         if self.flows.is_leaving() {
             self.step_flow(now);
         }
+    }
+
+    /// Tells the application of a registration. One that stands ends the need for a bootstrap (TS 5.2.4).
+    fn tell(&mut self, now: Instant, event: ClientEvent) {
+        let registered = match &event {
+            ClientEvent::Registered { account, .. } => Some(*account),
+            _ => None,
+        };
+        self.events.push_back(event);
+        if let Some(account) = registered {
+            self.bootstrap(now, |bootstrap, context| {
+                bootstrap.registered(context, account);
+            });
+        }
+    }
+
+    /// Calls the bootstrap, and does what it asks for.
+    pub(super) fn bootstrap<R>(
+        &mut self,
+        now: Instant,
+        act: impl FnOnce(&mut Bootstrap, &mut bootstrap::Context<'_>) -> R,
+    ) -> R {
+        let accounts: Vec<_> = self.registrations.statuses().collect();
+        let mut context = bootstrap::Context {
+            now,
+            tree: &mut self.tree,
+            endpoint: &mut self.endpoint,
+            timers: &mut self.timers,
+            accounts: &accounts,
+            new_connection: &mut || self.registrations.name_connection(),
+        };
+        let result = act(&mut self.bootstrap, &mut context);
+        while let Some(report) = self.bootstrap.poll() {
+            match report {
+                Asked::Register => self.register(now, Registrations::start),
+                Asked::Tell(event) => self.events.push_back(event),
+                Asked::Close(connection) => {
+                    self.events
+                        .push_back(ClientEvent::Disconnect { connection });
+                    self.forget(now, connection);
+                }
+                Asked::Opened => self.rest(now),
+                Asked::Kept(changed) => self.go_on(now, changed, true),
+                Asked::RolledBack => self.go_on(now, Vec::new(), false),
+                Asked::Changed(changed) => self.follow(now, changed),
+            }
+        }
+        result
     }
 
     /// Calls the requests.
@@ -165,6 +229,7 @@ impl Parts {
             tree: &mut self.tree,
             endpoint: &mut self.endpoint,
             attributes: &mut self.attributes,
+            bootstrap: &mut self.bootstrap,
             reporting: &mut self.reporting,
             timers: &mut self.timers,
             events: &mut self.events,
@@ -230,6 +295,11 @@ impl Parts {
                     }) => {}
                 coap::Event::RequestFailed {
                     request, reason, ..
+                } if self.bootstrap.owns(request) => self.bootstrap(now, |bootstrap, context| {
+                    bootstrap.unanswered(context, reason.into());
+                }),
+                coap::Event::RequestFailed {
+                    request, reason, ..
                 } => self.register(now, |registrations, context| {
                     registrations.unanswered(context, request, reason.into());
                 }),
@@ -281,11 +351,10 @@ impl Parts {
     pub(super) fn step_flow(&mut self, now: Instant) {
         if !self.flows.is_leaving() {
             let is_sending = self.endpoint.usage().transmissions > 0;
-            return match self.flows.due(now, is_sending, &mut self.timers) {
-                Some(Flow::Reboot) => self.register(now, Registrations::abandon),
-                Some(Flow::FactoryReset) => self.register(now, Registrations::deregister),
-                None => {}
-            };
+            if let Some(flow) = self.flows.due(now, is_sending, &mut self.timers) {
+                self.leave(now, flow);
+            }
+            return;
         }
         if self.registrations.has_links() {
             return;
@@ -299,12 +368,25 @@ impl Parts {
             return self.events.push_back(ClientEvent::Reboot);
         }
         let restored = self.tree.factory_reset();
+        self.bootstrap(now, Bootstrap::forget);
         self.attributes.retain(|_| false);
         self.register(now, Registrations::reconcile);
         self.follow_objects(now);
         self.events
             .push_back(ClientEvent::FactoryReset { restored });
         self.start(now);
+    }
+
+    /// The Client leaves its servers, and the Bootstrap-Server.
+    fn leave(&mut self, now: Instant, flow: Flow) {
+        self.bootstrap(now, Bootstrap::reset);
+        self.register(
+            now,
+            match flow {
+                Flow::Reboot => Registrations::abandon,
+                Flow::FactoryReset => Registrations::deregister,
+            },
+        );
     }
 
     /// A registration has ended: so do the observations and the deferred requests of its server
@@ -338,6 +420,33 @@ impl Parts {
         });
         self.endpoint.close_peer(now, &connection);
         self.drain(now);
+    }
+}
+
+/// What a bootstrap has the other parts do.
+impl Parts {
+    /// A bootstrap is under way. What servers have asked for and isn't answered gets no answer; what they send block
+    /// by block is dropped.
+    fn rest(&mut self, now: Instant) {
+        self.request(now, Requests::rest);
+        self.drain(now);
+    }
+
+    /// A bootstrap is over, and was kept or rolled back: what has waited goes on. These paths read differently, and
+    /// others that the application has changed.
+    fn go_on(&mut self, now: Instant, mut changed: Vec<Path>, is_kept: bool) {
+        let (paths, own) = self.bootstrap.meanwhile.take();
+        changed.extend(paths);
+        self.follow(now, changed);
+        if !is_kept {
+            for (owner, changes) in own {
+                // What the Bootstrap-Server had made room for doesn't fit any more.
+                let _ = self.commit(now, owner, changes);
+            }
+        }
+        self.register(now, Registrations::refresh);
+        self.report(now, Reporting::resume);
+        self.follow_objects(now);
     }
 }
 
@@ -388,6 +497,12 @@ impl Parts {
                     reporting.observe(context, *observation);
                 });
             }
+            Effect::Finished => self.bootstrap(now, Bootstrap::finished),
+            Effect::Inconsistent(account, reason) => {
+                let reason = *reason;
+                self.events
+                    .push_back(ClientEvent::BootstrapInconsistent { account, reason });
+            }
             Effect::Cancelled(account, cancellation) => self.report(now, |reporting, context| {
                 reporting.cancel(context, account, cancellation);
             }),
@@ -406,6 +521,7 @@ impl Parts {
             Some(owner) => access::created(tree, owner, &changes)?,
             None => access::created_by_client(tree, &changes)?,
         };
+        let again = tree.is_holding().then(|| changes.clone());
         // No server reads the Security Object, but accounts come and go with it.
         let of_security = |path: &Path| path.object() == Some(ObjectId::SECURITY);
         let accounts: Vec<Path> = changes
@@ -414,6 +530,9 @@ impl Parts {
             .filter(of_security)
             .collect();
         let differences = self.tree.change([changes, owners].concat())?;
+        if let Some(changes) = again {
+            self.bootstrap.meanwhile.committed(owner, changes);
+        }
         self.follow(now, differences.into_iter().chain(accounts));
         self.follow_objects(now);
         // No request has led to a De-register, so it needn't follow an answer.
@@ -424,7 +543,12 @@ impl Parts {
     /// Does what follows from changes at these paths, whoever made them: what belongs to Object Instances
     /// and accounts that are gone ends, notifications become due, and servers are sent an Update if what
     /// they know has changed.
+    ///
+    /// While a bootstrap is under way, it waits: nobody may learn of what that has written so far.
     pub(super) fn follow(&mut self, now: Instant, paths: impl IntoIterator<Item = Path>) {
+        if self.tree.is_holding() {
+            return self.bootstrap.meanwhile.changed(paths);
+        }
         let mut paths: Vec<Path> = paths.into_iter().collect();
         let mut gone = self.gone(&paths);
         let rights = without_rights_on(&mut self.tree, &gone);
@@ -441,6 +565,7 @@ impl Parts {
         let changed = Changed::of(&self.tree, paths);
         if changed.touches_accounts() {
             self.register(now, Registrations::reconcile);
+            self.bootstrap(now, Bootstrap::reconcile);
         }
         for path in &gone {
             self.attributes.remove_below(*path);

@@ -1,7 +1,7 @@
 //! Why a request of a server is refused, and the response code of that (TS 8.5, Table 27).
 
-use lwm2m_core::{BootstrapRequestError, Code, DownlinkError, Interface, Operation};
-use lwm2m_objects::{ExecuteError, ReadError, WriteError, access};
+use lwm2m_core::{BootstrapRequestError, Code, DownlinkError, Operation};
+use lwm2m_objects::{ExecuteError, ReadError, WriteError, access, bootstrap};
 
 use crate::{coap::OptionError, downlink::payload};
 
@@ -38,10 +38,6 @@ impl Refusal {
         match self {
             Self::Denied => Code::UNAUTHORIZED,
             Self::NotFound => Code::NOT_FOUND,
-            // The Bootstrap interface has one code for all faults except a wrong format.
-            Self::NotOffered(operation) if operation.interface() == Interface::Bootstrap => {
-                Code::BAD_REQUEST
-            }
             Self::NotSupported | Self::NotOffered(_) => Code::METHOD_NOT_ALLOWED,
             Self::NotAcceptable => Code::NOT_ACCEPTABLE,
             Self::UnsupportedFormat => Code::UNSUPPORTED_CONTENT_FORMAT,
@@ -50,6 +46,30 @@ impl Refusal {
             Self::Failed => Code::INTERNAL_SERVER_ERROR,
             Self::Overload => Code::SERVICE_UNAVAILABLE,
             Self::Application(code) => code,
+        }
+    }
+}
+
+impl Refusal {
+    /// The same refusal of an operation of the Bootstrap interface, which has fewer codes (TS Table 27): 4.15 for a
+    /// Write, 4.04 for a Discover, and 4.00 for every other fault of a request.
+    pub(super) fn of_bootstrap(self, operation: Operation) -> Self {
+        let code = self.code();
+        if operation.allows(code) {
+            self
+        } else {
+            Self::Malformed
+        }
+    }
+}
+
+impl From<bootstrap::Refusal> for Refusal {
+    fn from(refusal: bootstrap::Refusal) -> Self {
+        match refusal {
+            bootstrap::Refusal::NotFound(_) => Self::NotFound,
+            bootstrap::Refusal::Changes(error) => error.into(),
+            // Also what no target may be, for whatever reason is added.
+            _ => Self::Malformed,
         }
     }
 }

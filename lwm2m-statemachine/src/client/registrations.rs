@@ -8,7 +8,6 @@ mod lease;
 mod location;
 mod parameters;
 mod registration;
-mod retry;
 mod step;
 
 use alloc::{collections::VecDeque, vec::Vec};
@@ -19,7 +18,6 @@ use lwm2m_objects::{ObjectTree, Typed as _, typed::Security};
 pub(super) use self::{
     context::{Context, Report, Terms},
     parameters::ObjectList,
-    retry::Retry,
 };
 use self::{
     registration::Registration,
@@ -27,10 +25,9 @@ use self::{
 };
 use super::{
     accounts::{self, Caller},
-    connection::{Inbound, InboundRefusal, Session},
+    connection::{InboundRefusal, Session},
     event::{
-        AccountId, AccountRole, AccountStatus, ClientEvent, ConnectionId, RegistrationFailure,
-        RegistrationState,
+        AccountId, AccountStatus, ClientEvent, ConnectionId, RegistrationFailure, RegistrationState,
     },
     timers::{Timer, Timers},
 };
@@ -145,32 +142,19 @@ impl Registrations {
         }
     }
 
-    /// The other side has begun a connection (TS 5.2.3.4, 8.4).
+    /// Short messages have come from a number (TS 8.4).
     pub(super) fn inbound(
         &mut self,
         context: &mut Context<'_>,
-        from: Inbound<'_>,
+        number: &str,
     ) -> Result<ConnectionId, InboundRefusal> {
-        let registration = match from {
-            Inbound::Account(account) => self.find(account),
-            Inbound::Sms { number } => self.of_number(context, number),
-        };
+        let registration = self.of_number(context, number);
         let registration = registration.ok_or(InboundRefusal::Unknown)?;
-        let is_served = match from {
-            Inbound::Account(_) => {
-                if registration.account.role != AccountRole::BootstrapServer {
-                    return Err(InboundRefusal::NotBootstrapServer);
-                }
-                // Its configuration has to be tried first (TS 5.2.4).
-                self.is_started && !self.is_offline && registration.account.access.is_some()
-            }
-            Inbound::Sms { .. } => registration.takes_sms(context.now),
-        };
-        if !is_served {
+        if !registration.takes_sms(context.now) {
             return Err(InboundRefusal::NotServed);
         }
         // A copy of a message must find what is remembered of the first one (RFC 7252 §4.5).
-        if let (Inbound::Sms { .. }, Some(connection)) = (from, registration.inbound()) {
+        if let Some(connection) = registration.inbound() {
             return Ok(connection);
         }
         let account = registration.account.id;
@@ -224,7 +208,12 @@ impl Registrations {
     }
 
     /// Accounts may have come, gone or changed (TS 5.2.5).
+    ///
+    /// Not while a bootstrap is under way: what it has written so far doesn't count.
     pub(super) fn reconcile(&mut self, context: &mut Context<'_>) {
+        if context.tree.is_holding() {
+            return;
+        }
         let accounts = accounts::of(context.tree, self.terms.digest_key);
         let known: Vec<_> = self.all.iter().map(|known| known.account).collect();
         for before in known {
@@ -324,12 +313,7 @@ impl Registrations {
         let mut all = self.all.iter();
         let registration = all.find(|registration| registration.serves(now, connection))?;
         let account = &registration.account;
-        let caller = match account.role {
-            AccountRole::Server(server) => Caller::Server(server),
-            AccountRole::BootstrapServer => Caller::BootstrapServer,
-            AccountRole::Unknown => return None,
-        };
-        Some((account.id, caller))
+        Some((account.id, Caller::Server(account.server()?)))
     }
 
     /// The connections of all accounts.
@@ -556,7 +540,13 @@ impl Registrations {
             _ => None,
         });
         for outcome in outcomes {
+            let failed = match outcome {
+                Outcome::Failed { reason, .. } if !was.0 => Some(reason),
+                _ => None,
+            };
             self.act(context.tree, account, outcome);
+            let failed = failed.map(|reason| Report::NotRegistered(account, reason));
+            self.reports.extend(failed);
         }
         self.rearm(context.timers, account);
     }

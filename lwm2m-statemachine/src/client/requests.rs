@@ -8,6 +8,7 @@
 mod admission;
 mod answering;
 mod blocks;
+mod bootstrapping;
 mod commits;
 mod deferred;
 mod large;

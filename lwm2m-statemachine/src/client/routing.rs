@@ -3,8 +3,9 @@
 use lwm2m_core::{CodeKind, Instant};
 
 use super::{
-    accounts::Origin,
-    event::{ConnectionId, RegistrationFailure},
+    accounts::{Caller, Origin},
+    bootstrap::Bootstrap,
+    event::{BootstrapFailure, ConnectionId, RegistrationFailure},
     parts::Parts,
     registrations::Registrations,
     requests::Block,
@@ -28,22 +29,19 @@ impl Parts {
         let connection = datagram.from;
         let is_in_use =
             self.registrations.is_up(connection) || self.downloads.at(connection).is_some();
-        if self.registrations.is_offline() || !is_in_use {
+        let is_of_bootstrap = self.bootstrap.is_up(connection);
+        if self.registrations.is_offline() || !(is_in_use || is_of_bootstrap) {
             return Ok(());
         }
         statistics::received(&mut self.tree, now, datagram);
-        let caller = self.registrations.caller(now, connection);
-        // Requests before the registration is answered, and after its lifetime, are met with silence:
-        // no acknowledgement and no Reset, so that a retransmission still works (TS 5.3, 5.4).
-        if caller.is_none() && is_request(datagram.payload) {
+        let origin = self.origin(now, connection);
+        // Requests before the registration is answered, after its lifetime and in a bootstrap are met with silence:
+        // no acknowledgement and no Reset, so that a retransmission still works (TS 5.3, 5.4). The answer to a
+        // Bootstrap-Finish may have to be repeated.
+        if origin.is_none() && !is_of_bootstrap && is_request(datagram.payload) {
             return Ok(());
         }
         let received = self.endpoint.receive(now, datagram);
-        let origin = caller.map(|(account, caller)| Origin {
-            caller,
-            account,
-            connection,
-        });
         let result = received.map(|incoming| {
             if let Some(incoming) = incoming {
                 self.route(now, connection, origin, incoming);
@@ -52,6 +50,21 @@ impl Parts {
         self.drain(now);
         self.follow_objects(now);
         result
+    }
+
+    /// Whose requests are served on a connection: during a bootstrap those of the Bootstrap-Server alone (TS 5.4,
+    /// 5.5).
+    fn origin(&self, now: Instant, connection: ConnectionId) -> Option<Origin> {
+        let (account, caller) = match self.bootstrap.caller(connection) {
+            Some(account) => (account, Caller::BootstrapServer),
+            None if self.tree.is_holding() => return None,
+            None => self.registrations.caller(now, connection)?,
+        };
+        Some(Origin {
+            caller,
+            account,
+            connection,
+        })
     }
 
     /// Does what is due, in the order in which it may be sent.
@@ -79,6 +92,7 @@ impl Parts {
                     let effect = self.request(now, |requests, context| requests.due(context, id));
                     self.follow_request(now, effect);
                 }
+                Timer::Bootstrap => self.bootstrap(now, Bootstrap::due),
                 Timer::Flow => self.step_flow(now),
                 Timer::Download(path) => {
                     self.download(now, |downloads, context| downloads.due(context, path));
@@ -99,6 +113,14 @@ impl Parts {
         origin: Option<Origin>,
         incoming: Incoming<'_>,
     ) {
+        if matches!(
+            incoming,
+            Incoming::Request { .. } | Incoming::RequestBlock { .. }
+        ) {
+            self.bootstrap(now, |bootstrap, context| {
+                bootstrap.arrived(context, connection);
+            });
+        }
         match (incoming, origin) {
             (
                 Incoming::Request {
@@ -156,6 +178,13 @@ impl Parts {
                 request,
                 ref response,
                 ..
+            } if self.bootstrap.owns(request) => self.bootstrap(now, |bootstrap, context| {
+                bootstrap.answered(context, response);
+            }),
+            Incoming::Response {
+                request,
+                ref response,
+                ..
             } => self.register(now, |registrations, context| {
                 registrations.answered(context, request, response);
             }),
@@ -163,6 +192,11 @@ impl Parts {
                 if self.download(now, |downloads, context| {
                     downloads.unanswered(context, request)
                 }) => {}
+            Incoming::RequestReset { request } if self.bootstrap.owns(request) => {
+                self.bootstrap(now, |bootstrap, context| {
+                    bootstrap.unanswered(context, BootstrapFailure::Reset);
+                });
+            }
             Incoming::RequestReset { request } => self.register(now, |registrations, context| {
                 registrations.unanswered(context, request, RegistrationFailure::Reset);
             }),

@@ -22,6 +22,8 @@ pub(super) enum Timer {
     Deferred(DeferredId),
     /// The next attempt of the download for this Resource, or its end.
     Download(Path),
+    /// The next step of the Bootstrap Sequence, the end of a bootstrap, or of the Bootstrap-Server's account.
+    Bootstrap,
     /// The next step of a Reboot or a Factory Reset.
     Flow,
 }

@@ -1,12 +1,15 @@
 //! What the application asks of a part of the Client, in groups that borrow it.
 
+use core::time::Duration;
+
 use lwm2m_core::{Attributes, Code, Instant, Path, ShortServerId};
 use lwm2m_objects::FetchFailure;
 
 use super::{
+    bootstrap::Bootstrap,
     event::{
-        AccountId, DeferredError, DeferredId, DeferredOperation, DownloadStatus, ObservationStatus,
-        StoredNotifications,
+        AccountId, BootstrapRefusal, BootstrapState, DeferredError, DeferredId, DeferredOperation,
+        DownloadStatus, ObservationStatus, StoredNotifications,
     },
     parts::Parts,
 };
@@ -20,6 +23,12 @@ pub struct DeferredRequests<'c> {
 /// What the Client fetches for its Objects: [`Client::downloads`](super::Client::downloads).
 #[derive(Debug)]
 pub struct RunningDownloads<'c> {
+    parts: &'c mut Parts,
+}
+
+/// The Bootstrap interface (TS 5.2): [`Client::bootstrapping`](super::Client::bootstrapping).
+#[derive(Debug)]
+pub struct Bootstrapping<'c> {
     parts: &'c mut Parts,
 }
 
@@ -171,6 +180,57 @@ impl<'c> RunningDownloads<'c> {
         });
         self.parts.follow_objects(now);
         given_up
+    }
+}
+
+impl<'c> Bootstrapping<'c> {
+    pub(super) const fn new(parts: &'c mut Parts) -> Self {
+        Self { parts }
+    }
+
+    /// Where the Client is in the Bootstrap Sequence (TS 5.2.4).
+    pub fn state(&self, now: Instant) -> BootstrapState {
+        self.parts.bootstrap.state(now)
+    }
+
+    /// Begins a Client Initiated Bootstrap now (TS 5.2.3.3), whether or not servers have failed: for example because
+    /// the application knows that there are new keys. It takes the place of a bootstrap that has begun. If it fails,
+    /// the Bootstrap Sequence goes on where it was.
+    ///
+    /// # Errors
+    ///
+    /// [`BootstrapRefusal`]: nothing has begun.
+    pub fn begin(&mut self, now: Instant) -> Result<(), BootstrapRefusal> {
+        self.parts.bootstrap(now, Bootstrap::request)
+    }
+
+    /// Ends the bootstrap that has begun, whoever began it, and rolls it back. The Bootstrap Sequence goes on where it
+    /// was. Returns `false` if there is none.
+    pub fn abort(&mut self, now: Instant) -> bool {
+        self.parts.bootstrap(now, Bootstrap::abort)
+    }
+
+    /// Answers [`SmartcardAsked`](super::ClientEvent::SmartcardAsked): the smartcard was tried. If it has Bootstrap
+    /// Information, the tree has that now; if not, the Client goes on with what the factory has given it (TS 5.2.4,
+    /// step 2). Either way it registers at the servers that the tree has. Returns `false` if the Client doesn't wait
+    /// for this.
+    pub fn smartcard_tried(&mut self, now: Instant) -> bool {
+        self.parts.bootstrap(now, Bootstrap::smartcard_tried)
+    }
+
+    /// How long the account of the Bootstrap-Server is still kept (TS E.1, Resource 12), to be saved across a restart;
+    /// `None` if it isn't purged.
+    pub fn account_timeout(&self, now: Instant) -> Option<Duration> {
+        self.parts.bootstrap.account_timeout(now)
+    }
+
+    /// Takes up [`account_timeout`](Self::account_timeout) after a restart: what was left of it, less the time that
+    /// has passed since. Without it, an account is kept until the next bootstrap. Returns `false` if there is no
+    /// account of a Bootstrap-Server.
+    pub fn resume_account_timeout(&mut self, now: Instant, remaining: Duration) -> bool {
+        self.parts.bootstrap(now, |bootstrap, context| {
+            bootstrap.resume_timeout(context, remaining)
+        })
     }
 }
 

@@ -603,7 +603,7 @@ fn a_lifetime_beyond_the_clock_is_no_harm() {
     hosts.sleep(seconds(u64::from(u32::MAX) / 2));
     assert!(hosts.client.is_registered(account(0)));
     let mut config = ClientConfig::new("late", [1; 32]);
-    config.retry_first = Duration::MAX;
+    config.retry.first = Duration::MAX;
     let mut hosts = Hosts::with(config, tree([open("one", 101, 300)]));
     hosts.now = Instant::from_secs(u64::MAX / 1_000_000_000 - 10);
     hosts.client.start(hosts.now);

@@ -7,6 +7,7 @@ mod accounts;
 mod announced;
 mod attributes;
 mod bad_input;
+mod bootstrap;
 mod changes;
 mod connections;
 mod consent;

@@ -7,6 +7,7 @@ use lwm2m_kit::account;
 use lwm2m_objects::{DEVICE, ObjectTree, SECURITY, SERVER, Store, typed};
 use lwm2m_statemachine::{
     Client, ClientConfig, ClientError, ClientEvent, RegistrationFailure, Session,
+    client::AccountRole,
     coap::{MessageBuf, MessageType, OptionNumber},
 };
 
@@ -284,8 +285,8 @@ fn a_connection_that_is_lost_while_deregistering_need_not_be_closed() {
 #[test]
 fn a_register_that_cannot_be_built_is_not_tried_for_ever_at_once() {
     let mut config = ClientConfig::new("impatient", [5; 32]);
-    config.retry_first = Duration::ZERO;
-    config.retry_most = Duration::ZERO;
+    config.retry.first = Duration::ZERO;
+    config.retry.most = Duration::ZERO;
     let mut bench = Bench::with_config(config, typed::Server::new(server_id(101), 300));
     let register = bench.sent();
     bench.answer(&register, MessageBuf::response(Code::FORBIDDEN));
@@ -736,8 +737,14 @@ fn a_client_starts_without_an_account_of_a_server() {
         let instances = (0..).filter_map(InstanceId::new);
         tree.add(Store::of(instances.zip(securities)));
         let mut client = Client::new(ClientConfig::new("x", [0; 32]), tree).unwrap();
+        let has_bootstrap_server = client
+            .accounts()
+            .any(|account| account.role == AccountRole::BootstrapServer);
         client.start(Instant::ZERO);
         client.deregister(Instant::ZERO);
+        let told = lwm2m_kit::events(&mut client).len();
+        // Its connection is asked for, and isn't needed any more.
+        assert_eq!(told, if has_bootstrap_server { 3 } else { 0 });
         client.handle_timeout(Instant::from_secs(1_000_000));
         assert!(client.poll_event().is_none() && client.poll_transmit().is_none());
         assert_eq!(client.poll_timeout(), None);

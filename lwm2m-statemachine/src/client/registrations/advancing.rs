@@ -5,7 +5,7 @@ use core::time::Duration;
 use lwm2m_core::{Instant, Method};
 
 use super::{
-    super::event::{AccountRole, ConnectionId, FailureKind, RegistrationFailure},
+    super::event::{ConnectionId, FailureKind, RegistrationFailure},
     lease::Lease,
     parameters::Parameters,
     registration::{Exchange, Kind, Link, Registration},
@@ -79,9 +79,7 @@ impl Registration {
         self.attempts.forget_failures();
         self.close(step);
         // A server without a registration is not served, however it comes.
-        if self.account.role != AccountRole::BootstrapServer {
-            self.close_inbound(step);
-        }
+        self.close_inbound(step);
     }
 
     /// Ends the registration at its server; returns what has become of it, if that is clear already.
@@ -124,6 +122,8 @@ impl Registration {
             return;
         }
         match self.link {
+            // A connection is made with what is there after the bootstrap, and so is a registration (TS 5.2.4).
+            Link::None | Link::Up(_) if step.tree.is_holding() && self.lease.is_none() => {}
             Link::None => step.outcomes.push(Outcome::Connect),
             Link::Asked(_) => {}
             Link::Up(connection) if self.lease.is_none() => self.register(step, connection.id),
@@ -163,7 +163,9 @@ impl Registration {
         if !is_due && !is_stale {
             return;
         }
-        let parameters = self.parameters(step);
+        // What a bootstrap has written so far doesn't count: meanwhile the server hears what it knows.
+        let is_known = step.tree.is_holding();
+        let parameters = (!is_known).then(|| self.parameters(step)).flatten();
         let Some(lease) = &mut self.lease else {
             return;
         };

@@ -9,11 +9,11 @@ use super::{
     super::{
         accounts::DigestKey,
         config::Identity,
-        event::{AccountId, ClientEvent, ConnectionId},
+        event::{AccountId, ClientEvent, ConnectionId, RegistrationFailure},
+        retry::Retry,
         timers::Timers,
     },
     parameters::ObjectList,
-    retry::Retry,
 };
 use crate::coap::Endpoint;
 
@@ -39,6 +39,8 @@ pub(in crate::client) struct Context<'c> {
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "few, and taken out at once")]
 pub(in crate::client) enum Report {
+    /// An attempt to register has failed.
+    NotRegistered(AccountId, RegistrationFailure),
     /// The registration has ended, and with it the server's observations and deferred requests.
     Ended(AccountId),
     /// The registration lives on without a connection: the server can't be notified.

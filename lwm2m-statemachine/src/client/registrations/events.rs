@@ -10,12 +10,12 @@ use super::{
         accounts::Account,
         connection::Session,
         event::{ConnectionId, RegistrationFailure},
+        retry::{Attempts, retry_after},
     },
     lease::Lease,
     location::Location,
     parameters::Parameters,
     registration::{Connection, Kind, Link, Registration},
-    retry::Attempts,
     step::{Outcome, Step},
 };
 use crate::coap::MessageRef;
@@ -289,14 +289,5 @@ impl Registration {
                 self.fail(step, reason, retry_after(response));
             }
         }
-    }
-}
-
-/// For how long a server wants no further request (RFC 7252 §5.9.3.4).
-fn retry_after(response: &MessageRef<'_>) -> Duration {
-    if response.code() == Code::SERVICE_UNAVAILABLE {
-        Duration::from_secs(response.max_age().into())
-    } else {
-        Duration::ZERO
     }
 }

@@ -21,10 +21,10 @@ use super::{
     super::{
         accounts::{Access, Account},
         event::{AccountRole, ConnectionId, RegistrationState},
+        retry::Attempts,
     },
     lease::Lease,
     parameters::Parameters,
-    retry::Attempts,
 };
 use crate::coap::RequestId;
 
@@ -156,8 +156,7 @@ impl Registration {
         match self.account.role {
             AccountRole::Server(_) if is_inbound => self.takes_sms(now),
             AccountRole::Server(_) => self.serving(now) == Some(connection),
-            AccountRole::BootstrapServer => is_inbound,
-            AccountRole::Unknown => false,
+            AccountRole::BootstrapServer | AccountRole::Unknown => false,
         }
     }
 

@@ -11,11 +11,11 @@ use super::{
         accounts::Access,
         config::Identity,
         event::{ConnectionId, RegistrationFailure},
+        retry::Retry,
     },
     location::Location,
     parameters::ObjectList,
     registration::Registration,
-    retry::Retry,
 };
 use crate::coap::{Endpoint, MessageBuf, RequestId, RequestOptions};
 

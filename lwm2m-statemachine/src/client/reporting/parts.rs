@@ -91,8 +91,12 @@ impl<'c> Context<'c> {
         }
     }
 
-    /// The connection on which an account may be notified now: it is registered, and not offline.
+    /// The connection on which an account may be notified now: it is registered, not offline, and no bootstrap is under
+    /// way.
     pub(super) fn connection(&self, account: AccountId) -> Option<ConnectionId> {
+        if self.tree.is_holding() {
+            return None;
+        }
         self.registrations.reporting(self.now, account)
     }
 }
@@ -104,7 +108,8 @@ pub(super) enum Way {
     Send(ConnectionId),
     /// It is stored: the Client is offline, or what was stored meanwhile isn't sent yet.
     Store,
-    /// The Client is offline and doesn't store. It is sent on the return, with the value of then.
+    /// The Client is offline and doesn't store, or a bootstrap is under way. It is sent on the return, or at the end,
+    /// with the value of then.
     Wait,
 }
 
@@ -143,6 +148,8 @@ impl Way {
     pub(super) fn of(stored: &Stored, context: &Context<'_>, observer: &Observer) -> Self {
         let account = observer.account;
         match context.connection(account) {
+            // What a bootstrap has written so far is in the tree.
+            _ if context.tree.is_holding() => return Self::Wait,
             Some(connection) if stored.is_empty(account) => return Self::Send(connection),
             Some(_) => return Self::Store,
             None => {}

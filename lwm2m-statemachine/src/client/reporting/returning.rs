@@ -51,6 +51,13 @@ impl Reporting {
         self.arm_account(context, account);
     }
 
+    /// A bootstrap is over: all that has waited goes on.
+    pub(in crate::client) fn resume(&mut self, context: &mut Context<'_>) {
+        for account in self.table.accounts() {
+            self.online(context, account);
+        }
+    }
+
     /// Sends the first notification that is stored for an account, unless one is under way.
     pub(super) fn send_stored(&mut self, context: &mut Context<'_>, rest: MayGoOn) {
         self.send_next(context, rest, None);

@@ -163,6 +163,11 @@ impl Table {
         self.ids_of(account).collect()
     }
 
+    /// The accounts that have observations.
+    pub(super) fn accounts(&self) -> BTreeSet<AccountId> {
+        self.by_token.keys().map(|(account, _)| *account).collect()
+    }
+
     /// How many observations an account has.
     pub(super) fn count_of(&self, account: AccountId) -> usize {
         self.ids_of(account).count()

@@ -12,11 +12,12 @@
 //!    has neither are 4.00, as is a format that is not named.
 //! 6. The payload: 4.00. The operation itself checks it.
 //!
-//! [`access`] makes checks 1 to 4. No operation of the Bootstrap interface is offered yet.
+//! [`access`] makes checks 1 to 4. On the Bootstrap interface there are no rights, and the tree checks the target
+//! with the operation: of these checks, the 5th is left (TS 5.2.2).
 
 use lwm2m_core::{
-    ContentFormat, DownlinkRequest, ObjectId, ObserveOption, Operation, Path, ResourceSupport,
-    ShortServerId, codec::Scope,
+    ContentFormat, DownlinkRequest, Method, ObjectId, ObserveOption, Operation, Path,
+    ResourceSupport, ShortServerId, codec::Scope,
 };
 use lwm2m_objects::{Object, ObjectTree, Target, access};
 
@@ -47,8 +48,16 @@ pub(super) fn classify<'t>(
         Caller::Server(_) => root.below(message.uri_path()),
         Caller::BootstrapServer => Some(message.uri_path()),
     };
-    let path = path(segments.ok_or(Refusal::NotFound)?)?;
+    let segments = segments.ok_or(Refusal::NotFound)?;
     let method = message.code().method().ok_or(Refusal::NotSupported)?;
+    let finish = finish(caller, segments.clone(), method).transpose()?;
+    let path = match (finish, caller) {
+        (Some(_), _) => Path::Root,
+        (None, Caller::Server(_)) => path(segments)?,
+        (None, Caller::BootstrapServer) => {
+            Path::from_segments(segments).map_err(|_| Refusal::Malformed)?
+        }
+    };
     let request = DownlinkRequest {
         accept: message.accept(),
         content_format: message.content_format(),
@@ -58,15 +67,29 @@ pub(super) fn classify<'t>(
         ..DownlinkRequest::new(method, path)
     };
     let target = tree.target(path);
-    let operation = match caller {
-        Caller::Server(_) => request.intended(support(&target)),
-        Caller::BootstrapServer => request.bootstrap_operation()?,
+    let operation = match (finish, caller) {
+        (Some(finish), _) => finish,
+        (None, Caller::Server(_)) => request.intended(support(&target)),
+        (None, Caller::BootstrapServer) => request.bootstrap_operation()?,
     };
     Ok(Classified {
         request,
         caller,
         operation,
         target,
+    })
+}
+
+/// Bootstrap-Finish, if that is its path; it has no other method (TS 8.2.3).
+fn finish<'s>(
+    caller: Caller,
+    segments: impl Iterator<Item = &'s str>,
+    method: Method,
+) -> Option<Result<Operation, Refusal>> {
+    let is_finish = caller == Caller::BootstrapServer && segments.eq(["bs"]);
+    is_finish.then_some(match method {
+        Method::Post => Ok(Operation::BootstrapFinish),
+        _ => Err(Refusal::Malformed),
     })
 }
 
@@ -92,26 +115,37 @@ fn support(target: &Target<'_>) -> Option<ResourceSupport> {
 }
 
 impl Classified<'_> {
-    /// Makes checks 1 to 5, and returns the server.
-    pub(super) fn admit(&self, tree: &ObjectTree) -> Result<ShortServerId, Refusal> {
-        let server = self.authorize(tree)?;
-        self.check_formats()?;
-        self.request.check_content(self.operation)?;
-        Ok(server)
+    /// Makes checks 1 to 5, and returns whose request it is.
+    pub(super) fn admit(&self, tree: &ObjectTree) -> Result<Caller, Refusal> {
+        if let Caller::Server(server) = self.caller {
+            self.authorize(tree, server)?;
+        }
+        let formats = self.check_formats();
+        match self.caller {
+            Caller::Server(_) => {
+                formats?;
+                self.request.check_content(self.operation)?;
+            }
+            Caller::BootstrapServer => {
+                formats.map_err(|refusal| refusal.of_bootstrap(self.operation))?;
+            }
+        }
+        Ok(self.caller)
     }
 
     /// Makes checks 1 to 4.
-    fn authorize(&self, tree: &ObjectTree) -> Result<ShortServerId, Refusal> {
-        let Caller::Server(server) = self.caller else {
-            return Err(Refusal::NotOffered(self.operation));
-        };
+    fn authorize(&self, tree: &ObjectTree, server: ShortServerId) -> Result<(), Refusal> {
         let operation = match self.operation {
             // Its answer is that of a Read.
             Operation::CancelObservation => Operation::Read,
             operation => operation,
         };
-        access::authorize_target(tree, &self.target, server, operation)?;
-        Ok(server)
+        Ok(access::authorize_target(
+            tree,
+            &self.target,
+            server,
+            operation,
+        )?)
     }
 
     fn check_formats(&self) -> Result<(), Refusal> {
@@ -136,6 +170,11 @@ impl Classified<'_> {
             {
                 Err(Refusal::UnsupportedFormat)
             }
+            Operation::BootstrapWrite
+                if !(supported(self.request.content_format) && self.fits()) =>
+            {
+                Err(Refusal::UnsupportedFormat)
+            }
             // Arguments are plain text, with or without saying so (TS 5.4.5).
             Operation::Execute
                 if !matches!(
@@ -157,6 +196,19 @@ impl Classified<'_> {
             return true;
         };
         payload::carries(format, scope)
+    }
+
+    /// Whether the payload's format can carry the target of a Bootstrap-Write (TS 5.2.7.4): text and opaque are for
+    /// a single Resource.
+    fn fits(&self) -> bool {
+        let scope = Scope::write(self.target.path());
+        let format = self.request.content_format;
+        format.is_none_or(|format| payload::carries(format, scope))
+    }
+
+    /// The content format of the payload.
+    pub(super) const fn content_format(&self) -> Option<ContentFormat> {
+        self.request.content_format
     }
 
     /// The format of an answer: what Accept asks for, else TLV, or `single` for a single Resource
@@ -184,17 +236,25 @@ impl Classified<'_> {
 
 #[cfg(test)]
 mod tests {
-    use lwm2m_core::{Code, Method};
+    use lwm2m_core::Code;
     use lwm2m_objects::example;
 
     use super::*;
     use crate::coap::{MessageBuf, MessageType, Token};
 
-    /// How a request of the Bootstrap-Server is refused, by the method, the path and Accept.
-    fn bootstrap(method: Method, path: &str, accept: Option<ContentFormat>) -> Refusal {
+    /// Which operation a request of the Bootstrap-Server is, or the code of its refusal.
+    fn bootstrap(
+        method: Method,
+        path: &str,
+        accept: Option<ContentFormat>,
+        format: Option<ContentFormat>,
+    ) -> Result<Operation, Code> {
         let mut request = MessageBuf::request(method);
         for segment in path.split('/').filter(|segment| !segment.is_empty()) {
             request.uri_path(segment).unwrap();
+        }
+        if let Some(format) = format {
+            request.content_format(format).unwrap();
         }
         if let Some(format) = accept {
             request.accept(format).unwrap();
@@ -204,32 +264,75 @@ mod tests {
         let tree = example::client();
         let root = Root::new("/lwm2m").unwrap();
         let classified = classify(&tree, &root, Caller::BootstrapServer, &message, true);
-        let admitted = classified.and_then(|classified| classified.admit(&tree));
-        admitted.unwrap_err()
+        let admitted = classified.and_then(|classified| {
+            let caller = classified.admit(&tree)?;
+            assert_eq!(caller, Caller::BootstrapServer);
+            Ok(classified.operation)
+        });
+        admitted.map_err(Refusal::code)
     }
 
-    /// The Bootstrap interface (TS 8.2.3) includes the Security Object and has no access rights.
-    /// None of its operations is offered, and none is mistaken for one of another interface.
+    /// The Bootstrap interface (TS 8.2.3) includes the Security Object, has no access rights and no alternate path.
+    /// None of its operations is mistaken for one of another interface.
     #[test]
-    fn a_bootstrap_server_is_told_that_its_operations_are_not_offered() {
+    fn a_bootstrap_server_has_the_operations_of_its_own_interface() {
         let links = Some(ContentFormat::LINK_FORMAT);
-        for (method, path, accept, operation) in [
-            (Method::Put, "/0/0", None, Operation::BootstrapWrite),
-            (Method::Put, "/3/0/14", None, Operation::BootstrapWrite),
-            (Method::Get, "/", links, Operation::BootstrapDiscover),
-            (Method::Delete, "/1/0", None, Operation::BootstrapDelete),
+        let tlv = Some(ContentFormat::TLV);
+        for (method, path, accept, format, operation) in [
+            (Method::Put, "/0/0", None, tlv, Operation::BootstrapWrite),
+            (Method::Put, "/3/0/14", None, tlv, Operation::BootstrapWrite),
+            (Method::Get, "/", links, None, Operation::BootstrapDiscover),
+            (
+                Method::Delete,
+                "/1/0",
+                None,
+                None,
+                Operation::BootstrapDelete,
+            ),
+            (Method::Delete, "/", None, None, Operation::BootstrapDelete),
+            (Method::Post, "/bs", None, None, Operation::BootstrapFinish),
         ] {
-            let refusal = bootstrap(method, path, accept);
-            assert_eq!(refusal, Refusal::NotOffered(operation), "{path}");
-            assert_eq!(refusal.code(), Code::BAD_REQUEST);
+            let found = bootstrap(method, path, accept, format);
+            assert_eq!(found, Ok(operation), "{path}");
         }
         for (method, path) in [
             (Method::Get, "/3/0"),
             (Method::Post, "/3/0/4"),
+            (Method::Post, "/3"),
             (Method::Delete, "/3/0/14"),
+            (Method::Put, "/"),
+            (Method::Put, "/3/0/11/0"),
+            (Method::Put, "/bs"),
+            (Method::Get, "/bs"),
+            (Method::Delete, "/bs"),
+            (Method::Post, "/bs/0"),
+            (Method::Post, "/lwm2m/bs"),
+            (Method::Put, "/lwm2m/3/0"),
+            (Method::Put, "/x"),
         ] {
-            let refusal = bootstrap(method, path, None);
-            assert_eq!(refusal, Refusal::Malformed, "{path}");
+            let found = bootstrap(method, path, None, tlv);
+            assert_eq!(found, Err(Code::BAD_REQUEST), "{path}");
         }
+        let found = bootstrap(Method::Get, "/bs", links, None);
+        assert_eq!(found, Err(Code::BAD_REQUEST));
+    }
+
+    /// TS 5.2.7.4, 8.5.
+    #[test]
+    fn a_bootstrap_write_has_a_format_that_carries_its_target() {
+        let put = |path, format| bootstrap(Method::Put, path, None, Some(format));
+        let unsupported = Err(Code::UNSUPPORTED_CONTENT_FORMAT);
+        for format in [ContentFormat::TLV, ContentFormat::JSON] {
+            for path in ["/3", "/3/0", "/3/0/14"] {
+                assert_eq!(put(path, format), Ok(Operation::BootstrapWrite), "{path}");
+            }
+        }
+        for format in [ContentFormat::TEXT, ContentFormat::OPAQUE] {
+            assert_eq!(put("/3/0/14", format), Ok(Operation::BootstrapWrite));
+            assert_eq!(put("/3/0", format), unsupported);
+            assert_eq!(put("/3", format), unsupported);
+        }
+        assert_eq!(put("/3/0", ContentFormat::LINK_FORMAT), unsupported);
+        assert_eq!(put("/3/0", ContentFormat::new(60)), unsupported);
     }
 }

@@ -116,13 +116,24 @@ impl Requests {
         from: impl Fn(&Origin) -> bool,
     ) {
         for request in self.deferred.of(from) {
-            if let Some(open) = self.deferred.close(context.timers, request) {
-                context.endpoint.ignore(open.responder);
-                let reason = DeferredEnd::RegistrationEnded;
-                context
-                    .events
-                    .push_back(ClientEvent::DeferredEnded { request, reason });
-            }
+            self.drop(context, request, DeferredEnd::RegistrationEnded);
+        }
+    }
+
+    /// A bootstrap is under way: no server gets an answer, and nothing that is written block by block goes on.
+    pub(in crate::client) fn rest(&mut self, context: &mut Context<'_>) {
+        for request in self.deferred.of(|_| true) {
+            self.drop(context, request, DeferredEnd::Bootstrap);
+        }
+        self.streams.abort_all(context.tree);
+    }
+
+    fn drop(&mut self, context: &mut Context<'_>, request: DeferredId, reason: DeferredEnd) {
+        if let Some(open) = self.deferred.close(context.timers, request) {
+            context.endpoint.ignore(open.responder);
+            context
+                .events
+                .push_back(ClientEvent::DeferredEnded { request, reason });
         }
     }
 }

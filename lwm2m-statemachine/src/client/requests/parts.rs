@@ -5,12 +5,13 @@ use alloc::{boxed::Box, string::String, vec::Vec};
 use core::time::Duration;
 
 use lwm2m_core::{ContentFormat, Instant, Path, ShortServerId};
-use lwm2m_objects::{Change, ObjectTree};
+use lwm2m_objects::{Change, ObjectTree, bootstrap::Inconsistency};
 
 use super::{
     super::{
         accounts::Origin,
         attributes::AttributeStore,
+        bootstrap::Bootstrap,
         config::{ClientConfig, Root},
         event::{AccountId, ClientEvent, ConnectionId, Events},
         refusal::Refusal,
@@ -64,6 +65,7 @@ pub(in crate::client) struct Context<'c> {
     pub(in crate::client) tree: &'c mut ObjectTree,
     pub(in crate::client) endpoint: &'c mut Endpoint<ConnectionId>,
     pub(in crate::client) attributes: &'c mut AttributeStore,
+    pub(in crate::client) bootstrap: &'c mut Bootstrap,
     pub(in crate::client) reporting: &'c mut Reporting,
     pub(in crate::client) timers: &'c mut Timers,
     pub(in crate::client) events: &'c mut Events,
@@ -116,6 +118,10 @@ pub(in crate::client) enum Effect {
     Observed(Box<NewObservation>),
     /// Observations end.
     Cancelled(AccountId, Cancellation),
+    /// The Bootstrap-Server has sent its Finish, and the configuration is consistent (TS 5.2.3.3, step 3).
+    Finished,
+    /// The same, and it is not (TS 5.2.6).
+    Inconsistent(AccountId, Box<Inconsistency>),
 }
 
 /// How far a request has come.
@@ -149,7 +155,7 @@ impl Progress {
 }
 
 /// The effect of a request whose answer was sent, or could not be. What was done stands, but an observation
-/// begins with its answer.
+/// begins with its answer, and a bootstrap succeeds with it.
 pub(super) fn effect_if(
     context: &Context<'_>,
     sent: Result<(), SendError>,
@@ -158,6 +164,8 @@ pub(super) fn effect_if(
 ) -> Effect {
     match effect {
         Effect::Observed(_) if sent.is_err() => not_observed(context, origin, token),
+        // The Bootstrap-Server doesn't learn of it (TS 5.2.3.3).
+        Effect::Finished if sent.is_err() => Effect::Nothing,
         effect => effect,
     }
 }

@@ -5,7 +5,7 @@ use lwm2m_objects::Execution;
 
 use super::{
     super::{
-        accounts::Origin,
+        accounts::{Caller, Origin},
         content::content,
         discover::discover,
         event::{AccountId, ClientEvent, DeferredOperation},
@@ -13,6 +13,7 @@ use super::{
         reporting::Cancellation,
     },
     admission::{Classified, classify},
+    bootstrapping::Command,
     commits::ChangeRequest,
     deferred::{Asker, OpenKind},
     operations::{read, write_attributes},
@@ -81,7 +82,13 @@ impl Requests {
         if classified.operation == Operation::CancelObservation {
             return Ok(self.cancel(&reader, origin, responder, &classified, admitted));
         }
-        let (server, account) = (admitted?, origin.account);
+        let account = origin.account;
+        let server = match admitted? {
+            Caller::Server(server) => server,
+            Caller::BootstrapServer => {
+                return Command::of(&classified, body).run(context, account);
+            }
+        };
         match classified.operation {
             Operation::Read | Operation::Observe => {
                 let asker = (server, account);
@@ -189,11 +196,14 @@ impl Requests {
         origin: Origin,
         responder: &Responder,
         classified: &Classified<'_>,
-        admitted: Result<ShortServerId, Refusal>,
+        admitted: Result<Caller, Refusal>,
     ) -> Progress {
         let format = classified.answer_format(self.single_resource_format);
         let target = &classified.target;
-        let answer = admitted.and_then(|server| content(reader.tree, server, target, format, None));
+        let answer = admitted.and_then(|caller| match caller {
+            Caller::Server(server) => content(reader.tree, server, target, format, None),
+            Caller::BootstrapServer => Err(Refusal::Malformed),
+        });
         let answer = answer.unwrap_or_else(|refusal| MessageBuf::response(refusal.code()));
         let (account, token) = (origin.account, responder.token());
         let path = target.path();

@@ -45,6 +45,14 @@ impl Streams {
         self.0.retain(|(other, _)| *other != transfer);
     }
 
+    /// No Write goes on.
+    pub(super) fn abort_all(&mut self, tree: &mut ObjectTree) {
+        let all: Vec<_> = self.0.iter().map(|(transfer, _)| *transfer).collect();
+        for transfer in all {
+            self.abort(tree, transfer);
+        }
+    }
+
     /// The rest of a Write won't arrive, or is refused.
     pub(super) fn abort(&mut self, tree: &mut ObjectTree, transfer: TransferId) {
         if let Some(path) = self.path(transfer) {

@@ -161,8 +161,8 @@ fn config(script: &Script) -> ClientConfig {
         config.notifications = Reliability::Confirmable;
     }
     // A lost connection is asked for again at once.
-    config.retry_first = Duration::from_millis(1);
-    config.retry_most = Duration::from_millis(10);
+    config.retry.first = Duration::from_millis(1);
+    config.retry.most = Duration::from_millis(10);
     // Nothing that is stored is dropped.
     config.storing.most = usize::MAX;
     config.storing.most_bytes = usize::MAX;

@@ -933,7 +933,7 @@ fn device(
 ) -> Device {
     let mut config = ClientConfig::new(ENDPOINT, random.seed());
     config.coap.block_size = plan.block_size;
-    config.retry_most = LONGEST_RETRY;
+    config.retry.most = LONGEST_RETRY;
     config.downloads.block_size = plan.block_size;
     config.downloads.retry_most = LONGEST_RETRY;
     config.notifications = plan.notifications;

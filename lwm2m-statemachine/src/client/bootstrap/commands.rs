@@ -1,0 +1,98 @@
+//! The commands of the Bootstrap-Server: Write, Delete and Discover, and the check at the Finish (TS 5.2.6, 5.2.7).
+
+use alloc::{collections::BTreeSet, vec::Vec};
+
+use lwm2m_core::{BindingMode, Code, ContentFormat, ObjectId, Path, Value, Version, codec::Scope};
+use lwm2m_linkformat::BootstrapDiscoverWriter;
+use lwm2m_objects::{
+    ObjectTree,
+    bootstrap::{self, CommandChanges, Inconsistency, Unbootstrapped},
+};
+
+use super::super::refusal::Refusal;
+use crate::{coap::MessageBuf, downlink::payload};
+
+/// What the Bootstrap-Server has changed since it began. The tree holds the changes.
+#[derive(Debug, Default)]
+pub(in crate::client) struct Commands {
+    /// What servers have lost with their accounts, if they don't come back (TS E.1.3).
+    unbootstrapped: Unbootstrapped,
+    /// What reads differently, as far as it has been told.
+    changed: BTreeSet<Path>,
+}
+
+impl Commands {
+    /// Write (TS 5.2.7.4): the decoder pushes into the transaction.
+    pub(in crate::client) fn write(
+        &mut self,
+        tree: &mut ObjectTree,
+        path: Path,
+        format: Option<ContentFormat>,
+        body: &[u8],
+    ) -> Result<(), Refusal> {
+        let format = format.ok_or(Refusal::Malformed)?;
+        let mut transaction = tree.bootstrap_write(path)?;
+        payload::decode(format, body, Scope::write(path), tree, &mut transaction)?;
+        let command = bootstrap::written(tree, transaction.finish()?)?;
+        self.commit(tree, command)
+    }
+
+    /// Delete (TS 5.2.7.5), with what goes with the account of a server (TS E.1.3).
+    pub(in crate::client) fn delete(
+        &mut self,
+        tree: &mut ObjectTree,
+        path: Path,
+    ) -> Result<(), Refusal> {
+        let command = bootstrap::delete(tree, path)?;
+        self.commit(tree, command)
+    }
+
+    /// Whether the configuration is consistent at the Finish (TS 5.2.6). Servers whose accounts have come back have
+    /// their rights again, and a former account of the Bootstrap-Server is purged (TS 5.2.3.3).
+    pub(in crate::client) fn settle(&mut self, tree: &mut ObjectTree) -> Result<(), Inconsistency> {
+        let restored = self.unbootstrapped.restored(tree);
+        // Rights that no longer fit are not given back.
+        let restored = tree.change(restored);
+        self.changed.extend(restored.into_iter().flatten());
+        let replaced = bootstrap::replaced(tree)?;
+        // The Security Object takes every change that it has been asked for.
+        let _ = tree.change(replaced);
+        bootstrap::check(tree, |binding| supports(tree, binding))
+    }
+
+    /// All that reads differently, with the Security Object, which nobody reads. The bootstrap is over.
+    pub(super) fn take(&mut self) -> Vec<Path> {
+        let mut changed = core::mem::take(self).changed;
+        changed.retain(|path| path.object() != Some(ObjectId::SECURITY));
+        changed.insert(ObjectId::SECURITY.into());
+        changed.into_iter().collect()
+    }
+
+    fn commit(&mut self, tree: &mut ObjectTree, command: CommandChanges) -> Result<(), Refusal> {
+        let changed = tree.commit(command.changes())?;
+        self.unbootstrapped.follow(command);
+        self.changed.extend(changed);
+        Ok(())
+    }
+}
+
+/// Discover (TS 5.2.7.3), never below an alternate path (TS 8.2.2).
+pub(in crate::client) fn discover(tree: &ObjectTree, path: Path) -> Result<MessageBuf, Refusal> {
+    let objects = bootstrap::discover(tree, path)?;
+    let mut answer = MessageBuf::response_with_capacity(Code::CONTENT, 256);
+    answer.content_format(ContentFormat::LINK_FORMAT)?;
+    let mut links = BootstrapDiscoverWriter::new(answer.payload_mut(), Version::INITIAL);
+    for object in objects {
+        links.object(object.id(), object.version(), object.instances());
+    }
+    Ok(answer)
+}
+
+/// Whether the Client supports a binding: those of Supported Binding and Modes of the Device (TS E.4), if it has that.
+fn supports(tree: &ObjectTree, binding: BindingMode) -> bool {
+    const SUPPORTED: Path = Path::of(&[3, 0, 16]).unwrap();
+    match tree.get(SUPPORTED) {
+        Some(Value::String(supported)) => binding.is_supported_by(&supported),
+        _ => true,
+    }
+}

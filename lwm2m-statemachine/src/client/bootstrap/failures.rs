@@ -1,0 +1,127 @@
+//! Which servers have failed (TS 5.2.4, step 4).
+
+use alloc::{collections::BTreeMap, vec::Vec};
+
+use super::super::event::{
+    AccountId, AccountStatus, FailureKind, RegistrationFailure, RegistrationState,
+};
+
+/// The failed attempts to register, in a row, of each server that is not registered.
+#[derive(Debug)]
+pub(super) struct Failures {
+    of: BTreeMap<AccountId, u32>,
+    /// So many make a server a failed one.
+    most: u32,
+}
+
+impl Failures {
+    pub(super) const fn new(most: u32) -> Self {
+        Self {
+            of: BTreeMap::new(),
+            most: if most == 0 { 1 } else { most },
+        }
+    }
+
+    /// A server has accepted a Register.
+    pub(super) fn registered(&mut self, account: AccountId) {
+        self.of.remove(&account);
+    }
+
+    /// An attempt to register has failed.
+    pub(super) fn failed(&mut self, account: AccountId, reason: RegistrationFailure) {
+        let counts = match reason {
+            // The fault is the Client's, and passes.
+            RegistrationFailure::Overload(_) => 0,
+            reason if reason.kind() == FailureKind::Refused => self.most,
+            _ => 1,
+        };
+        let count = self.of.entry(account).or_default();
+        *count = count.saturating_add(counts);
+    }
+
+    /// The servers are others, or reached in another way: they may succeed now.
+    pub(super) fn forget(&mut self) {
+        self.of.clear();
+    }
+
+    /// Forgets accounts that are gone.
+    pub(super) fn retain(&mut self, accounts: &[AccountStatus]) {
+        let ids: Vec<_> = accounts.iter().map(|account| account.id).collect();
+        self.of.retain(|account, _| ids.contains(account));
+    }
+
+    /// Whether all have failed, or there is none. A server that is registered has not failed, nor has one
+    /// with fewer failures than that; an account that can't be used has nothing to register with.
+    pub(super) fn are_of_all(&self, accounts: &[AccountStatus]) -> bool {
+        let stands = |account: &AccountStatus| {
+            let failures = self.of.get(&account.id).copied().unwrap_or(0);
+            match account.state {
+                RegistrationState::Registered => true,
+                RegistrationState::Resting => false,
+                _ => account.server_instance.is_some() && failures < self.most,
+            }
+        };
+        !accounts.iter().any(stands)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lwm2m_core::{Code, InstanceId};
+
+    use super::*;
+    use crate::client::event::AccountRole;
+
+    fn account(id: u16) -> AccountId {
+        AccountId::new(InstanceId::new(id).unwrap())
+    }
+
+    fn status(id: u16, state: RegistrationState) -> AccountStatus {
+        AccountStatus {
+            id: account(id),
+            role: AccountRole::Unknown,
+            server_instance: Some(InstanceId::ZERO),
+            state,
+            connection: None,
+        }
+    }
+
+    #[test]
+    fn a_server_has_failed_after_one_refusal_or_three_silences() {
+        use RegistrationFailure::{Disconnected, Refused, Timeout};
+
+        let one = [status(0, RegistrationState::Registering)];
+        for code in [
+            Code::BAD_REQUEST,
+            Code::FORBIDDEN,
+            Code::PRECONDITION_FAILED,
+        ] {
+            let mut failures = Failures::new(3);
+            assert!(!failures.are_of_all(&one));
+            failures.failed(account(0), Refused(code));
+            assert!(failures.are_of_all(&one), "{code}");
+        }
+        let mut failures = Failures::new(3);
+        let unavailable = Refused(Code::SERVICE_UNAVAILABLE);
+        for reason in [Timeout, unavailable, Disconnected] {
+            assert!(!failures.are_of_all(&one), "before {reason}");
+            failures.failed(account(0), reason);
+        }
+        assert!(failures.are_of_all(&one));
+        failures.registered(account(0));
+        assert!(!failures.are_of_all(&one));
+    }
+
+    #[test]
+    fn one_of_two_that_stands_is_enough() {
+        let mut failures = Failures::new(1);
+        let two = |second| [status(0, RegistrationState::Registering), status(1, second)];
+        failures.failed(account(0), RegistrationFailure::Timeout);
+        assert!(!failures.are_of_all(&two(RegistrationState::Registered)));
+        assert!(!failures.are_of_all(&two(RegistrationState::Registering)));
+        assert!(failures.are_of_all(&two(RegistrationState::Resting)));
+        failures.failed(account(1), RegistrationFailure::Timeout);
+        assert!(!failures.are_of_all(&two(RegistrationState::Registered)));
+        assert!(failures.are_of_all(&two(RegistrationState::Registering)));
+    }
+}

@@ -1,0 +1,41 @@
+//! What others change while a bootstrap is under way. What follows from it waits: what the Bootstrap-Server has
+//! written so far is in the tree, and nobody may learn of it.
+
+use alloc::{collections::BTreeSet, vec::Vec};
+
+use lwm2m_core::{Path, ShortServerId};
+use lwm2m_objects::Change;
+
+/// The application's changes while the tree holds those of the Bootstrap-Server.
+#[derive(Debug, Default)]
+pub(in crate::client) struct Meanwhile {
+    /// What reads differently.
+    paths: BTreeSet<Path>,
+    /// What was changed as a whole, in order, and for which owner. A roll back takes it along.
+    own: Vec<(Option<ShortServerId>, Vec<Change>)>,
+}
+
+impl Meanwhile {
+    /// Something reads differently, whoever has changed it.
+    pub(in crate::client) fn changed(&mut self, paths: impl IntoIterator<Item = Path>) {
+        self.paths.extend(paths);
+    }
+
+    /// The application has made changes.
+    pub(in crate::client) fn committed(
+        &mut self,
+        owner: Option<ShortServerId>,
+        changes: Vec<Change>,
+    ) {
+        self.own.push((owner, changes));
+    }
+
+    /// The bootstrap is over. Returns all of it.
+    #[expect(clippy::type_complexity, reason = "taken apart at once")]
+    pub(in crate::client) fn take(
+        &mut self,
+    ) -> (BTreeSet<Path>, Vec<(Option<ShortServerId>, Vec<Change>)>) {
+        let Self { paths, own } = core::mem::take(self);
+        (paths, own)
+    }
+}
