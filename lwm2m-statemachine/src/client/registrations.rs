@@ -587,7 +587,7 @@ impl Registrations {
 
     /// Asks the application for a connection to a server.
     fn connect(&mut self, tree: &ObjectTree, account: AccountId) {
-        let Some(security) = Security::load(tree, account.instance()) else {
+        let Some(security) = Security::load(tree.settled(), account.instance()) else {
             return;
         };
         let connection = self.name_connection();

@@ -38,7 +38,8 @@ impl Parts {
         // Requests before the registration is answered, after its lifetime and in a bootstrap are met with silence:
         // no acknowledgement and no Reset, so that a retransmission still works (TS 5.3, 5.4). The answer to a
         // Bootstrap-Finish may have to be repeated.
-        if origin.is_none() && !is_of_bootstrap && is_request(datagram.payload) {
+        let is_served = origin.is_some() || self.bootstrap.may_repeat(connection);
+        if !is_served && is_request(datagram.payload) {
             return Ok(());
         }
         let received = self.endpoint.receive(now, datagram);
@@ -55,7 +56,7 @@ impl Parts {
     /// Whose requests are served on a connection: during a bootstrap those of the Bootstrap-Server alone (TS 5.4,
     /// 5.5).
     fn origin(&self, now: Instant, connection: ConnectionId) -> Option<Origin> {
-        let (account, caller) = match self.bootstrap.caller(connection) {
+        let (account, caller) = match self.bootstrap.caller(now, connection) {
             Some(account) => (account, Caller::BootstrapServer),
             None if self.tree.is_holding() => return None,
             None => self.registrations.caller(now, connection)?,
@@ -113,10 +114,11 @@ impl Parts {
         origin: Option<Origin>,
         incoming: Incoming<'_>,
     ) {
-        if matches!(
+        let is_request = matches!(
             incoming,
             Incoming::Request { .. } | Incoming::RequestBlock { .. }
-        ) {
+        );
+        if is_request && origin.is_some() {
             self.bootstrap(now, |bootstrap, context| {
                 bootstrap.arrived(context, connection);
             });

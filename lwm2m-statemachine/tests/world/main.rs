@@ -9,6 +9,7 @@
 )]
 
 mod bodies;
+mod bootstrap;
 mod debug_output;
 mod endpoints;
 mod management;

@@ -178,6 +178,7 @@ impl Bootstrap {
         }
         if session.is_open() {
             context.tree.roll_back();
+            self.old_until = Some(context.now + self.terms.settings.exchange_lifetime);
             self.commands.take();
             self.reports.push_back(Report::RolledBack);
         }
@@ -220,7 +221,7 @@ pub(super) fn bootstrap_server(context: &Context<'_>) -> Option<(AccountId, Secu
     of_bootstrap_servers.find_map(|account| {
         Some((
             account.id,
-            Security::load(context.tree, account.id.instance())?,
+            Security::load(context.tree.settled(), account.id.instance())?,
         ))
     })
 }

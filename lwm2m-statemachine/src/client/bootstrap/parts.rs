@@ -32,6 +32,8 @@ pub(in crate::client) struct Bootstrap {
     pub(super) timeout: AccountTimeout,
     pub(in crate::client) meanwhile: Meanwhile,
     pub(super) terms: Terms,
+    /// Until when commands may still arrive of a bootstrap that was rolled back.
+    pub(super) old_until: Option<Instant>,
     pub(super) is_offline: bool,
     /// The deadline that the timer queue has.
     pub(super) armed: Option<Instant>,
@@ -95,6 +97,7 @@ impl Bootstrap {
                 },
                 digest_key,
             },
+            old_until: None,
             is_offline: false,
             armed: None,
             reports: VecDeque::new(),
@@ -107,10 +110,24 @@ impl Bootstrap {
     }
 
     /// The account of the Bootstrap-Server on a connection, if its commands are taken there.
-    pub(in crate::client) fn caller(&self, connection: ConnectionId) -> Option<AccountId> {
+    ///
+    /// They may come before the answer to the Bootstrap-Request. But without security they may be those of a bootstrap
+    /// that was rolled back a short time ago: the rest of it isn't the whole of another one. Then the answer shows that
+    /// the Bootstrap-Server has begun anew.
+    pub(in crate::client) fn caller(
+        &self,
+        now: Instant,
+        connection: ConnectionId,
+    ) -> Option<AccountId> {
         let session = self.on(connection)?;
-        let is_served = session.is_up() && !session.is_finished() && !self.is_offline;
+        let may_be_old = session.access.is_open && self.old_until.is_some_and(|until| now < until);
+        let is_served = session.takes_commands(may_be_old) && !self.is_offline;
         is_served.then_some(session.account)
+    }
+
+    /// Whether requests on a connection may be repetitions of a Finish that was answered.
+    pub(in crate::client) fn may_repeat(&self, connection: ConnectionId) -> bool {
+        self.on(connection).is_some_and(Session::is_finished)
     }
 
     /// Whether a connection is up.

@@ -97,6 +97,15 @@ impl Session {
         !matches!(self.stage, Stage::Connecting)
     }
 
+    /// Whether commands are taken. If they may be old, not before the answer to the Bootstrap-Request.
+    pub(super) const fn takes_commands(&self, may_be_old: bool) -> bool {
+        match self.stage {
+            Stage::Connecting | Stage::Finished => false,
+            Stage::Requesting(_) => !may_be_old,
+            Stage::Waiting | Stage::Open(_) => true,
+        }
+    }
+
     /// Whether the commands come.
     pub(super) const fn is_open(&self) -> bool {
         matches!(self.stage, Stage::Open(_))

@@ -76,6 +76,8 @@ impl Target {
         if !self.is_secure {
             return None;
         }
+        // What a bootstrap has written so far doesn't count.
+        let tree = tree.settled();
         for instance in tree.instances(ObjectId::SECURITY) {
             let Some(security) = Security::load(tree, instance) else {
                 continue;

@@ -159,6 +159,31 @@ fn what_the_application_changes_is_told_after_the_end() {
     assert_eq!(update.queries(), ["lt=4000"]);
 }
 
+/// The server that is lost meanwhile is connected with the keys of before.
+#[test]
+fn a_connection_that_is_lost_meanwhile_is_made_again_with_what_was_before() {
+    let mut station = Station::registered([open("one", 101, 300)]);
+    station.begin();
+    station.delete("/0");
+    let (moved, _) = open("moved", 101, 300);
+    station.write(1, moved);
+    station.lose(account(1));
+    station.pass(Duration::from_secs(5));
+    let connect = station.client.poll_event();
+    let Some(ClientEvent::Connect {
+        connection, uri, ..
+    }) = connect
+    else {
+        panic!("{connect:?}");
+    };
+    assert_eq!(uri, "coap://one");
+    station.links.insert(account(1), connection);
+    station.connect(account(1), Session::Resumed);
+    let update = station.update(account(1));
+    station.answer_code(&update, Code::CHANGED);
+    assert!(station.client.is_registered(account(1)));
+}
+
 /// A Write that goes to its Object block by block ends, and its further blocks are met with silence (TS E.6).
 #[test]
 fn a_write_that_is_streamed_ends_when_a_bootstrap_begins() {

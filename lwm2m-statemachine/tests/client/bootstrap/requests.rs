@@ -17,6 +17,8 @@ use crate::{
 };
 
 const DAY: u32 = 86_400;
+/// RFC 7252 §4.8.2.
+const EXCHANGE_LIFETIME: Duration = Duration::from_secs(247);
 /// Before EXCHANGE_LIFETIME is over (RFC 7252 §4.8.2), by a millisecond.
 const JUST_BEFORE: Duration = Duration::from_millis(246_999);
 
@@ -161,6 +163,42 @@ fn commands_before_the_answer_are_valid() {
     assert_eq!(station.events(), []);
     station.finish();
     station.finished();
+}
+
+/// Without security, the rest of a bootstrap that was given up can't be told from the beginning of another one. The
+/// answer to the new request shows that the Bootstrap-Server has begun anew.
+#[test]
+fn the_rest_of_a_bootstrap_that_was_rolled_back_is_not_taken_for_another_one() {
+    let mut station = Station::begun();
+    station.delete("/0");
+    let now = station.now;
+    station.client.bootstrapping().begin(now).unwrap();
+    station.events();
+    station.connect(of_bootstrap(), Session::New);
+    let request = station.bootstrap_request();
+    let (security, server) = open("one", 101, DAY);
+    let link = station.bootstrap_link();
+    for (id, old) in [
+        (1, write(1, security)),
+        (2, write(10, server)),
+        (3, finish()),
+    ] {
+        let wire = old.finish(MessageType::Confirmable, id, Token::EMPTY);
+        station.datagram(link, wire.as_ref());
+        assert!(station.is_silent(), "no acknowledgement");
+    }
+    assert_eq!(station.events(), []);
+    station.answer_code(&request, Code::CHANGED);
+    station.delete("/0");
+    // Nothing of it is on its way any more.
+    station.lose(of_bootstrap());
+    station.pass(EXCHANGE_LIFETIME);
+    let now = station.now;
+    station.client.bootstrapping().begin(now).unwrap();
+    station.events();
+    station.connect(of_bootstrap(), Session::New);
+    station.bootstrap_request();
+    station.delete("/0");
 }
 
 /// Whether the request was received, the commands have told.
