@@ -80,6 +80,9 @@ pub struct BootstrapConfig {
     pub attempts: u32,
     /// How long to wait between two Bootstrap-Requests.
     pub retry: Backoff,
+    /// How many Object Instances all Objects together may have by what a Bootstrap-Server writes. A Write that would
+    /// make more is answered 5.00. Default: 256.
+    pub most_instances: usize,
 }
 
 impl Default for BootstrapConfig {
@@ -88,6 +91,7 @@ impl Default for BootstrapConfig {
             smartcard: false,
             attempts: 3,
             retry: Backoff::default(),
+            most_instances: 256,
         }
     }
 }

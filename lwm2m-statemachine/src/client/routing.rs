@@ -118,7 +118,7 @@ impl Parts {
             incoming,
             Incoming::Request { .. } | Incoming::RequestBlock { .. }
         );
-        if is_request && origin.is_some() {
+        if is_request && origin.is_some_and(|origin| origin.caller == Caller::BootstrapServer) {
             self.bootstrap(now, |bootstrap, context| {
                 bootstrap.arrived(context, connection);
             });

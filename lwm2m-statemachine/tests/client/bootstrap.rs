@@ -2,6 +2,7 @@
 
 mod commands;
 mod finish;
+mod flows;
 mod meanwhile;
 mod requests;
 mod rollback;

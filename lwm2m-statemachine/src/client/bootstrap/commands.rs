@@ -5,7 +5,7 @@ use alloc::{collections::BTreeSet, vec::Vec};
 use lwm2m_core::{BindingMode, Code, ContentFormat, ObjectId, Path, Value, Version, codec::Scope};
 use lwm2m_linkformat::BootstrapDiscoverWriter;
 use lwm2m_objects::{
-    ObjectTree,
+    Change, Object, ObjectTree,
     bootstrap::{self, CommandChanges, Inconsistency, Unbootstrapped},
 };
 
@@ -13,8 +13,10 @@ use super::super::refusal::Refusal;
 use crate::{coap::MessageBuf, downlink::payload};
 
 /// What the Bootstrap-Server has changed since it began. The tree holds the changes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::client) struct Commands {
+    /// How many Object Instances there may be.
+    most_instances: usize,
     /// What servers have lost with their accounts, if they don't come back (TS E.1.3).
     unbootstrapped: Unbootstrapped,
     /// What reads differently, as far as it has been told.
@@ -22,6 +24,14 @@ pub(in crate::client) struct Commands {
 }
 
 impl Commands {
+    pub(super) fn new(most_instances: usize) -> Self {
+        Self {
+            most_instances,
+            unbootstrapped: Unbootstrapped::default(),
+            changed: BTreeSet::new(),
+        }
+    }
+
     /// Write (TS 5.2.7.4): the decoder pushes into the transaction.
     pub(in crate::client) fn write(
         &mut self,
@@ -34,6 +44,7 @@ impl Commands {
         let mut transaction = tree.bootstrap_write(path)?;
         payload::decode(format, body, Scope::write(path), tree, &mut transaction)?;
         let command = bootstrap::written(tree, transaction.finish()?)?;
+        self.check_room(tree, &command)?;
         self.commit(tree, command)
     }
 
@@ -62,10 +73,25 @@ impl Commands {
 
     /// All that reads differently, with the Security Object, which nobody reads. The bootstrap is over.
     pub(super) fn take(&mut self) -> Vec<Path> {
-        let mut changed = core::mem::take(self).changed;
+        let ended = core::mem::replace(self, Self::new(self.most_instances));
+        let mut changed = ended.changed;
         changed.retain(|path| path.object() != Some(ObjectId::SECURITY));
         changed.insert(ObjectId::SECURITY.into());
         changed.into_iter().collect()
+    }
+
+    /// Checks that there is room for the Object Instances that a Write makes.
+    fn check_room(&self, tree: &ObjectTree, command: &CommandChanges) -> Result<(), Refusal> {
+        let is_new = |change: &&Change| matches!(change, Change::Create { .. });
+        let new = command.changes().iter().filter(is_new).count();
+        let objects = tree.objects();
+        let instances = |object: &dyn Object| tree.instances(object.definition().id).count();
+        let there: usize = objects.map(instances).sum();
+        // What it takes the place of isn't counted twice: a Write that makes none always fits.
+        if new > 0 && there.saturating_add(new) > self.most_instances {
+            return Err(Refusal::Failed);
+        }
+        Ok(())
     }
 
     fn commit(&mut self, tree: &mut ObjectTree, command: CommandChanges) -> Result<(), Refusal> {

@@ -1,6 +1,6 @@
 //! The parts of the Bootstrap interface, and what others want to know of them.
 
-use alloc::collections::VecDeque;
+use alloc::{boxed::Box, collections::VecDeque};
 use core::time::Duration;
 
 use lwm2m_core::{EndpointName, Instant};
@@ -31,7 +31,7 @@ pub(in crate::client) struct Bootstrap {
     pub(in crate::client) commands: Commands,
     pub(super) timeout: AccountTimeout,
     pub(in crate::client) meanwhile: Meanwhile,
-    pub(super) terms: Terms,
+    pub(super) terms: Box<Terms>,
     /// Until when commands may still arrive of a bootstrap that was rolled back.
     pub(super) old_until: Option<Instant>,
     pub(super) is_offline: bool,
@@ -85,10 +85,10 @@ impl Bootstrap {
             sequence: Sequence::new(),
             failures: Failures::new(settings.config.attempts),
             session: None,
-            commands: Commands::default(),
+            commands: Commands::new(settings.config.most_instances),
             timeout: AccountTimeout::default(),
             meanwhile: Meanwhile::default(),
-            terms: Terms {
+            terms: Box::new(Terms {
                 settings,
                 endpoint: identity.endpoint.clone(),
                 retry: Retry {
@@ -96,7 +96,7 @@ impl Bootstrap {
                     random,
                 },
                 digest_key,
-            },
+            }),
             old_until: None,
             is_offline: false,
             armed: None,
@@ -106,7 +106,12 @@ impl Bootstrap {
 
     /// The next report. There may be new ones after every call that takes a context.
     pub(in crate::client) fn poll(&mut self) -> Option<Report> {
-        self.reports.pop_front()
+        let report = self.reports.pop_front();
+        if report.is_none() {
+            // They are rare, and large.
+            self.reports = VecDeque::new();
+        }
+        report
     }
 
     /// The account of the Bootstrap-Server on a connection, if its commands are taken there.
