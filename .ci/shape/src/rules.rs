@@ -123,7 +123,7 @@ pub const ORDERS: &[Order] = &[
             &["parts"],
             &["routing", "views"],
             &["calls"],
-            &["connecting", "machine"],
+            &["card", "connecting", "machine"],
         ],
     },
     Order {
@@ -165,7 +165,7 @@ pub const ORDERS: &[Order] = &[
         krate: "lwm2m-statemachine",
         within: "client::registrations",
         layers: &[
-            &["location"],
+            &["card", "location"],
             &["parameters"],
             &["lease", "context"],
             &["registration"],

@@ -346,10 +346,15 @@ pub enum ClientEvent {
         /// How many did not arrive whole.
         dropped: u64,
     },
-    /// Read the Bootstrap Information of the smartcard (TS 5.2.3.2), before the Client does anything else. Put what
-    /// it has into the tree, and answer with
-    /// [`smartcard_tried`](super::Bootstrapping::smartcard_tried). Only if
-    /// [`BootstrapConfig::smartcard`](super::BootstrapConfig::smartcard) says so.
+    /// Look at the smartcard, and tell [`Client::smartcard`] what bootstrap file it has now (TS 5.2.3.2):
+    ///
+    /// - Before the Client does anything else, if [`BootstrapConfig::smartcard`](super::BootstrapConfig::smartcard) says
+    ///   so. An application that puts what the card has into the tree by itself answers with
+    ///   [`smartcard_tried`](super::Bootstrapping::smartcard_tried).
+    /// - Before each connection, Register and Update of a server whose account comes from the card, which must still
+    ///   be there. Until then nothing is sent to that server, and its registration may come to its end.
+    ///
+    /// [`Client::smartcard`]: super::Client#method.smartcard
     SmartcardAsked,
     /// The Bootstrap-Server has accepted the Bootstrap-Request, or has sent its first command (TS 5.2.3.3, 5.2.3.4).
     /// Until the bootstrap ends, servers are met with silence, and nothing that the Bootstrap-Server writes counts.

@@ -4,6 +4,8 @@ mod accounts;
 mod attributes;
 mod bootstrap;
 mod calls;
+#[cfg(feature = "smartcard")]
+mod card;
 mod changed;
 mod config;
 mod connecting;

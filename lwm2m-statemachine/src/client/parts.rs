@@ -562,6 +562,8 @@ impl Parts {
             self.attributes
                 .retain(|server| accounts::has_account(tree, server));
         }
+        #[cfg(feature = "smartcard")]
+        self.registrations.card_mut().gone(&gone);
         let changed = Changed::of(&self.tree, paths);
         if changed.touches_accounts() {
             self.register(now, Registrations::reconcile);

@@ -2,6 +2,7 @@
 //! (TS 5.3).
 
 mod advancing;
+mod card;
 mod context;
 mod events;
 mod lease;
@@ -15,13 +16,14 @@ use alloc::{collections::VecDeque, vec::Vec};
 use lwm2m_core::{InstanceId, Instant, ObjectId, Path, ResourceId, ShortServerId};
 use lwm2m_objects::{ObjectTree, Typed as _, typed::Security};
 
+use self::{
+    card::CardWatch,
+    registration::Registration,
+    step::{Others, Outcome, Step},
+};
 pub(super) use self::{
     context::{Context, Report, Terms},
     parameters::ObjectList,
-};
-use self::{
-    registration::Registration,
-    step::{Others, Outcome, Step},
 };
 use super::{
     accounts::{self, Caller},
@@ -54,6 +56,7 @@ pub(super) struct Registrations {
     holds_news: bool,
     /// Whether something has come to its end that others may have waited for.
     has_ended: bool,
+    card: CardWatch,
     reports: VecDeque<Report>,
 }
 
@@ -71,6 +74,7 @@ impl Registrations {
             is_offline: false,
             holds_news: false,
             has_ended: false,
+            card: CardWatch::default(),
             reports: VecDeque::new(),
         }
     }
@@ -288,6 +292,27 @@ impl Registrations {
                 registration.unanswered(step, reason);
             });
         }
+    }
+}
+
+/// The smartcard.
+#[cfg(feature = "smartcard")]
+impl Registrations {
+    pub(super) const fn card(&self) -> &CardWatch {
+        &self.card
+    }
+
+    pub(super) const fn card_mut(&mut self) -> &mut CardWatch {
+        &mut self.card
+    }
+
+    /// The application has looked at the card: what waits for that goes on.
+    pub(super) fn card_seen(&mut self, context: &mut Context<'_>) {
+        for account in self.card.clear() {
+            self.take(context, account, Registration::advance);
+        }
+        self.card.end_clearance();
+        self.settle(context);
     }
 }
 
@@ -522,6 +547,7 @@ impl Registrations {
             retry: &mut self.terms.retry,
             is_started,
             others: Others { before, after },
+            card: &mut self.card,
             outcomes: Vec::new(),
         };
         step(registration, &mut taken);
@@ -548,14 +574,23 @@ impl Registrations {
             let failed = failed.map(|reason| Report::NotRegistered(account, reason));
             self.reports.extend(failed);
         }
+        if self.card.asks() {
+            let asked = ClientEvent::SmartcardAsked;
+            self.reports.push_back(Report::Tell(asked));
+        }
         self.rearm(context.timers, account);
     }
 
     /// Sets when the next step of a registration is due, or forgets it with its account.
     fn rearm(&mut self, timers: &mut Timers, account: AccountId) {
         let is_started = self.is_started;
+        let is_held = self.card.holds(account);
         if let Some(registration) = self.find_mut(account) {
-            let deadline = registration.deadline(is_started);
+            let deadline = if is_held {
+                registration.ends_at()
+            } else {
+                registration.deadline(is_started)
+            };
             timers.set(
                 Timer::Registration(account),
                 &mut registration.armed,

@@ -103,7 +103,8 @@ impl CardContents {
     }
 
     /// Notes that a Bootstrap-Server has written or deleted an Object Instance, or that a server has
-    /// deleted it. It is no longer the card's, until the card has something else for it.
+    /// deleted it. It is no longer the card's, until the card has something else for it; if it was
+    /// deleted, until the card has anything else.
     pub fn supersede(&mut self, object: ObjectId, instance: InstanceId) {
         if let Some(known) = self.known.get_mut(&(object, instance)) {
             known.superseded = true;
@@ -144,6 +145,20 @@ impl CardContents {
         self
     }
 
+    /// Takes back what was deleted since it came from the card, as the card has something new. Returns
+    /// it.
+    pub(super) fn reclaim(&mut self, tree: &ObjectTree) -> Vec<Path> {
+        let mut reclaimed = Vec::new();
+        for (place, known) in &mut self.known {
+            let path = path_of(*place);
+            if known.superseded && tree.locate(path).is_none() {
+                known.superseded = false;
+                reclaimed.push(path);
+            }
+        }
+        reclaimed
+    }
+
     /// The Object Instances from the card that the tree doesn't have, in ascending order.
     pub(super) fn missing(&self, tree: &ObjectTree) -> impl Iterator<Item = Path> {
         self.paths().filter(|path| tree.locate(*path).is_none())
@@ -166,6 +181,17 @@ impl CardChanges {
     /// Whether the card has what it had.
     pub const fn is_empty(&self) -> bool {
         self.added.is_empty() && self.changed.is_empty() && self.removed.is_empty()
+    }
+
+    /// Whether anything is to be written.
+    pub(super) const fn has_news(&self) -> bool {
+        !self.added.is_empty() || !self.changed.is_empty()
+    }
+
+    /// More that is new.
+    pub(super) fn add(&mut self, paths: Vec<Path>) {
+        self.added.extend(paths);
+        self.added.sort_unstable();
     }
 
     /// Whether an Object Instance is to be written.

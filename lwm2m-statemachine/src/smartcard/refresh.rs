@@ -53,8 +53,8 @@ use super::{
 ///
 /// # Errors
 ///
-/// [`BootstrapUnderWay`] while the commits of a bootstrap are [held](ObjectTree::hold); ask again
-/// afterwards.
+/// [`BootstrapUnderWay`] if the card has changed while the commits of a bootstrap are
+/// [held](ObjectTree::hold); ask again afterwards.
 pub fn refresh(
     tree: &mut ObjectTree,
     before: &CardContents,
@@ -62,15 +62,18 @@ pub fn refresh(
     supports: impl Fn(BindingMode) -> bool,
 ) -> Result<Refreshed, BootstrapUnderWay> {
     if tree.is_holding() {
-        return Err(BootstrapUnderWay);
+        return unchanged(before, file);
     }
     // What the tree has lost is as if it had never come from the card.
     let before = &before.clone().within(tree);
     let decoded = file.map_or(Ok(BootstrapFile::default()), BootstrapFile::decode);
     let (now, refused) = match decoded {
         Ok(file) => {
-            let now = CardContents::of(&file).after(before);
-            let changes = before.compare(&now);
+            let mut now = CardContents::of(&file).after(before);
+            let mut changes = before.compare(&now);
+            if changes.has_news() {
+                changes.add(now.reclaim(tree));
+            }
             match apply(tree, &file, &now, &changes, supports) {
                 Ok(followed) => return Ok(followed.refreshed(now, changes, None)),
                 Err(refused) => (now, refused),
@@ -124,10 +127,21 @@ pub enum Refused {
     Inconsistent(#[from] Inconsistency),
 }
 
-/// A bootstrap is under way, so the card has to wait.
+/// A bootstrap is under way, so what has changed on the card has to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("a bootstrap is under way")]
 pub struct BootstrapUnderWay;
+
+/// While a bootstrap is under way, the card may only be what it was.
+fn unchanged(before: &CardContents, file: Option<&[u8]>) -> Result<Refreshed, BootstrapUnderWay> {
+    let file = file.map_or(Ok(BootstrapFile::default()), BootstrapFile::decode);
+    let now = CardContents::of(&file.map_err(|_| BootstrapUnderWay)?).after(before);
+    let changes = before.compare(&now);
+    if !changes.is_empty() {
+        return Err(BootstrapUnderWay);
+    }
+    Ok(Followed::default().refreshed(now, changes, None))
+}
 
 /// Applies a file whole, or not at all.
 fn apply(

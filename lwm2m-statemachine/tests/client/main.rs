@@ -39,6 +39,8 @@ mod reporting_model;
 mod request;
 mod rights_disturbed;
 mod servers;
+#[cfg(feature = "smartcard")]
+mod smartcard;
 mod statistics;
 mod stored_rights;
 mod storing;

@@ -2,7 +2,7 @@
 
 use lwm2m_core::{InstanceId, ObjectId, Path, Value};
 use lwm2m_kit::{path, server_id};
-use lwm2m_objects::{ObjectTree, Store, accounts, example};
+use lwm2m_objects::{Change, ObjectTree, Store, accounts, example};
 use lwm2m_statemachine::smartcard::{BootstrapUnderWay, CardContents, refresh};
 use proptest::prelude::*;
 
@@ -118,9 +118,9 @@ fn a_removed_card_takes_all_of_it_away_and_nothing_else() {
 }
 
 /// The account of server 109, from the factory.
-fn example_account() -> Vec<lwm2m_objects::Change> {
+fn example_account() -> Vec<Change> {
     use lwm2m_core::ShortServerId;
-    use lwm2m_objects::{Change, typed};
+    use lwm2m_objects::typed;
 
     let id = ShortServerId::new(109).unwrap();
     let instance = InstanceId::new(9).unwrap();
@@ -252,17 +252,17 @@ fn the_single_instance_of_a_mandatory_object_stays() {
 }
 
 #[test]
-fn a_card_waits_while_a_bootstrap_is_under_way() {
-    let mut tree = tree();
+fn a_card_that_changes_waits_while_a_bootstrap_is_under_way() {
+    let (mut tree, contents) = with(FILE);
     tree.hold();
-    let refreshed = refresh(
-        &mut tree,
-        &CardContents::default(),
-        Some(FILE),
-        supports_udp,
-    );
-    assert_eq!(refreshed, Err(BootstrapUnderWay));
+    let same = follow(&mut tree, &contents, Some(FILE));
+    assert_eq!((&same.contents, same.refused), (&contents, None));
+    for file in [Some(&one_server("b", 60)[..]), Some(&FILE[..9]), None] {
+        let refreshed = refresh(&mut tree, &contents, file, supports_udp);
+        assert_eq!(refreshed, Err(BootstrapUnderWay));
+    }
     assert!(tree.is_holding());
+    assert_eq!(servers(&tree), [101]);
 }
 
 #[test]
@@ -351,4 +351,20 @@ proptest! {
         prop_assert_eq!(removed.refused, None);
         prop_assert!(tree.snapshot() == empty);
     }
+}
+
+#[test]
+fn what_was_deleted_comes_back_when_the_card_has_anything_new() {
+    let (mut tree, mut contents) = with(&one_server("a", 60));
+    for object in [ObjectId::SECURITY, ObjectId::SERVER] {
+        let at = InstanceId::ZERO;
+        contents.supersede(object, at);
+        let path = Path::Instance(object, at);
+        tree.change([Change::Delete { path }]).unwrap();
+    }
+    let same = follow(&mut tree, &contents, Some(&one_server("a", 60)));
+    assert!(same.changes.is_empty() && servers(&tree).is_empty());
+    let other = follow(&mut tree, &same.contents, Some(&one_server("b", 60)));
+    assert_eq!(other.changes.added, paths(&["/0/0", "/1/0"]));
+    assert_eq!((other.refused, servers(&tree)), (None, vec![101]));
 }

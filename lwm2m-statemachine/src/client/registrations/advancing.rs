@@ -124,10 +124,14 @@ impl Registration {
         match self.link {
             // A connection is made with what is there after the bootstrap, and so is a registration (TS 5.2.4).
             Link::None | Link::Up(_) if step.tree.is_holding() && self.lease.is_none() => {}
-            Link::None => step.outcomes.push(Outcome::Connect),
             Link::Asked(_) => {}
-            Link::Up(connection) if self.lease.is_none() => self.register(step, connection.id),
-            Link::Up(connection) => self.update_if_due(step, connection.id),
+            Link::Up(connection) if self.lease.is_some() => {
+                self.update_if_due(step, connection.id);
+            }
+            // What comes from a smartcard is compared with it before (TS 5.2.3.2).
+            _ if !step.card.allows(&self.account) => {}
+            Link::None => step.outcomes.push(Outcome::Connect),
+            Link::Up(connection) => self.register(step, connection.id),
         }
     }
 
@@ -171,6 +175,10 @@ impl Registration {
         };
         let has_changed = parameters.as_ref().is_some_and(|now| *now != lease.known);
         if !is_due && !has_changed {
+            return;
+        }
+        if !step.card.allows(&self.account) {
+            lease.is_stale = is_stale;
             return;
         }
         let parameters = parameters.unwrap_or_else(|| lease.known.clone());

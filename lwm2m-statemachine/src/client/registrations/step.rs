@@ -13,6 +13,7 @@ use super::{
         event::{ConnectionId, RegistrationFailure},
         retry::Retry,
     },
+    card::CardWatch,
     location::Location,
     parameters::ObjectList,
     registration::Registration,
@@ -51,6 +52,7 @@ pub(super) struct Step<'c> {
     /// Whether the application wants registrations.
     pub(super) is_started: bool,
     pub(super) others: Others<'c>,
+    pub(super) card: &'c mut CardWatch,
     pub(super) outcomes: Vec<Outcome>,
 }
 

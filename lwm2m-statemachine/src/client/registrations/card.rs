@@ -1,0 +1,99 @@
+//! Servers whose accounts come from a smartcard (TS 5.2.3.2).
+
+use alloc::collections::BTreeSet;
+use core::mem;
+
+#[cfg(feature = "smartcard")]
+use lwm2m_core::{InstanceId, ObjectId, Path};
+
+use super::super::{accounts::Account, event::AccountId};
+#[cfg(feature = "smartcard")]
+use crate::smartcard::CardContents;
+
+/// Holds back what would be sent to a server from the card until the application has looked at the card:
+/// the connection, and each Register and Update.
+#[derive(Debug, Default)]
+pub(in crate::client) struct CardWatch {
+    #[cfg(feature = "smartcard")]
+    contents: CardContents,
+    /// The accounts that wait for a look at the card.
+    waiting: BTreeSet<AccountId>,
+    /// Those that the look has cleared for what they send now.
+    cleared: BTreeSet<AccountId>,
+    /// Whether the application knows that it is to look.
+    is_asked: bool,
+}
+
+impl CardWatch {
+    /// Whether something may be sent to the server of an account. If not, the account waits.
+    pub(super) fn allows(&mut self, account: &Account) -> bool {
+        if !self.provides(account) || self.cleared.remove(&account.id) {
+            return true;
+        }
+        self.waiting.insert(account.id);
+        false
+    }
+
+    /// Whether an account waits for a look at the card.
+    pub(super) fn holds(&self, account: AccountId) -> bool {
+        self.waiting.contains(&account)
+    }
+
+    /// Whether the application is to be asked, once.
+    pub(super) fn asks(&mut self) -> bool {
+        !self.waiting.is_empty() && !mem::replace(&mut self.is_asked, true)
+    }
+
+    #[cfg(not(feature = "smartcard"))]
+    #[expect(clippy::unused_self, reason = "it has no contents")]
+    const fn provides(&self, _: &Account) -> bool {
+        false
+    }
+}
+
+#[cfg(feature = "smartcard")]
+impl CardWatch {
+    /// What the tree has from the card.
+    pub(in crate::client) const fn contents(&self) -> &CardContents {
+        &self.contents
+    }
+
+    pub(in crate::client) fn set_contents(&mut self, contents: CardContents) {
+        self.contents = contents;
+    }
+
+    /// The application has just looked, so what now waits needs no other look.
+    pub(in crate::client) fn looked(&mut self, contents: CardContents) {
+        self.contents = contents;
+        self.is_asked = true;
+    }
+
+    /// Object Instances that are gone, though the card has them.
+    pub(in crate::client) fn gone(&mut self, paths: &[Path]) {
+        for path in paths {
+            if let Path::Instance(object, instance) = path {
+                self.contents.supersede(*object, *instance);
+            }
+        }
+    }
+
+    /// The application has looked: those that wait may send what they wait to send, and nothing later.
+    pub(super) fn clear(&mut self) -> BTreeSet<AccountId> {
+        self.is_asked = false;
+        self.cleared = mem::take(&mut self.waiting);
+        self.cleared.clone()
+    }
+
+    /// They have sent it.
+    pub(super) fn end_clearance(&mut self) {
+        self.cleared.clear();
+    }
+
+    fn provides(&self, account: &Account) -> bool {
+        let provides = |object, instance: InstanceId| self.contents.provides(object, instance);
+        provides(ObjectId::SECURITY, account.id.instance())
+            || account
+                .server_instance
+                .is_some_and(|instance| provides(ObjectId::SERVER, instance))
+    }
+}
