@@ -8,7 +8,7 @@ use lwm2m_objects::{
     ObjectTree, Store,
     typed::{AccessControl, AclTarget},
 };
-use lwm2m_statemachine::{AccountId, ClientEvent, Session};
+use lwm2m_statemachine::{AccountId, ClientConfig, ClientEvent, Session};
 
 use crate::hosts::{Hosts, delete, open, tree};
 
@@ -225,4 +225,37 @@ fn the_contents_are_given_back_after_a_restart() {
     hosts.client.start(hosts.now);
     assert!(hosts.linked().is_empty());
     assert_eq!(asked(&mut hosts), 0);
+}
+
+/// A Client that is started and asks for its card first.
+fn started_with_a_card(tree: ObjectTree) -> Hosts {
+    let mut config = ClientConfig::new("example-client", [3; 32]);
+    config.bootstrap.smartcard = true;
+    let mut hosts = Hosts::with(config, tree);
+    hosts.client.start(hosts.now);
+    assert_eq!(asked(&mut hosts), 1);
+    assert!(hosts.linked().is_empty());
+    hosts
+}
+
+#[test]
+fn the_client_begins_with_what_the_card_has() {
+    let mut hosts = started_with_a_card(tree([]));
+    has(&mut hosts, Some(&file(b'a')));
+    assert_eq!(
+        asked(&mut hosts),
+        0,
+        "one look is enough for the connection"
+    );
+    assert_eq!(hosts.linked(), [CARD]);
+}
+
+#[test]
+fn without_bootstrap_information_on_the_card_the_client_begins_with_what_the_factory_gave_it() {
+    for file in [None, Some(&[0; 16][..]), Some(&[0xFF; 16])] {
+        let mut hosts = started_with_a_card(tree([open("x", 107, 1000)]));
+        hosts.client.smartcard(hosts.now, file).unwrap();
+        assert_eq!(asked(&mut hosts), 0);
+        assert_eq!(hosts.linked(), [account(0)]);
+    }
 }
