@@ -106,7 +106,7 @@ pub struct ClientKeyArguments {
         verbatim_doc_comment
     )]
     server_certificate: Option<PathBuf>,
-    /// Refuses a server's certificate outside its dates
+    /// Refuses a certificate outside of its dates
     ///
     /// By the clock of this computer. Without the option, the dates don't
     /// matter.
@@ -207,10 +207,10 @@ pub struct ServerKeyArguments {
     /// With keys and without this option, port 5684 beside --listen.
     #[arg(long, value_name = "HOST:PORT", verbatim_doc_comment)]
     pub listen_secure: Option<HostPort>,
-    /// Lets clients register without security
+    /// Lets clients come without security
     ///
-    /// Such a client may take any name that isn't registered with keys at
-    /// the time.
+    /// Such a client may take any name that isn't in use with keys at the
+    /// time.
     #[arg(long, verbatim_doc_comment)]
     pub allow_nosec: bool,
     #[command(flatten)]

@@ -2,7 +2,7 @@
 //!
 //! The machines of `lwm2m-statemachine` open no socket, read no clock and draw no randomness. The
 //! parts that they leave out are here: [`driver`] runs any of them on a UDP socket, [`seed`] makes
-//! their seeds, [`chart`] and [`pcap`] record their traffic.
+//! their seeds, [`listening`] opens the sockets of servers, [`chart`] and [`pcap`] record their traffic.
 //!
 //! The programs `demo`, `client` and `server` are made of these and of [`device`], [`definitions`]
 //! and [`console`], `bootstrap-server` of [`bootstrap`]; the program `coap`, on the CoAP endpoint alone, of [`store`]. [`relay`] is a
@@ -24,6 +24,7 @@ pub mod driver;
 pub mod exit;
 pub mod given;
 pub mod keys;
+pub mod listening;
 pub mod pcap;
 pub mod relay;
 pub mod scribe;

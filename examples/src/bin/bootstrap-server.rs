@@ -1,6 +1,5 @@
 //! A LwM2M bootstrap-server on UDP, with plans from a file.
 
-use core::net::SocketAddr;
 use std::{io, path::PathBuf, process::ExitCode};
 
 use clap::Parser;
@@ -11,12 +10,15 @@ use lwm2m_examples::{
     commands::{self, Commands},
     definitions,
     device::{Line, Style},
-    driver::{Clock, Driver, Names},
+    driver::Clock,
     exit,
+    keys::ServerKeyArguments,
+    listening,
     scribe::Scribe,
+    secure::{library::LibraryName, server::SecurePeer},
     seed,
 };
-use lwm2m_statemachine::bootstrap_server::{BootstrapServer, BootstrapServerConfig, Host};
+use lwm2m_statemachine::bootstrap_server::{BootstrapServer, BootstrapServerConfig, NoSec};
 
 /// A LwM2M bootstrap-server: tells clients which servers they have, and the
 /// keys for them.
@@ -28,8 +30,9 @@ use lwm2m_statemachine::bootstrap_server::{BootstrapServer, BootstrapServerConfi
 /// Which client gets which plan is in a file, such as the commented
 /// examples/bootstrap-server.toml.
 ///
-/// There is no security here: whoever reads the traffic reads the keys, and a
-/// client may take any name. Give real keys on a network that is trusted.
+/// With keys, it listens for coaps:// too, and clients without security get
+/// no plan unless --allow-nosec lets them. Without security, whoever reads the
+/// traffic reads the keys of the plans, and a client may take any name.
 #[derive(Parser)]
 #[command(version, verbatim_doc_comment, after_help = AFTER_HELP,
     after_long_help = after_long_help())]
@@ -47,6 +50,11 @@ struct Arguments {
         verbatim_doc_comment
     )]
     listen: HostPort,
+    #[command(flatten)]
+    keys: ServerKeyArguments,
+    /// The DTLS library
+    #[arg(long, value_name = "LIBRARY", hide = LibraryName::ALL.len() < 2)]
+    dtls_library: Option<LibraryName>,
     /// An object definition file or a folder
     ///
     /// For steps that write Objects which aren't built in. The files are XML.
@@ -78,6 +86,8 @@ JSON lines (--json):
   Each line is one object. `event` is the first word of the line that people
   are shown, and `time` the seconds since the start. By kind, the rest is:
     listening               address
+    connected               identity, peer, resumed
+    disconnected            peer, reason
     requested               endpoint, peer, security
     unknown                 endpoint
     started                 endpoint, plan
@@ -88,7 +98,7 @@ JSON lines (--json):
     finished                endpoint
     failed                  endpoint, reason, may_have_finished
     refused                 endpoint, peer, code, reason
-    useless                 peer, reason
+    useless, handshake      peer, reason
     reloaded                plans
     stats                   requested, refused, overloaded, begun, commands,
                             finished, failed
@@ -121,11 +131,20 @@ fn run(arguments: &Arguments) -> io::Result<ExitCode> {
     if let Some(file) = &arguments.pcap {
         scribe.capture(file)?;
     }
-    let machine = BootstrapServer::with_hosts(config, |peer: &SocketAddr| Host::from(*peer));
-    let listen = arguments.listen.resolve()?;
-    let mut driver = Driver::bind(listen, clock, machine, Names::direct())
-        .map_err(exit::about(&arguments.listen))?
-        .with_tap(Some(scribe.tap(true)));
+    let credentials = arguments.keys.read()?;
+    // The plan of a client with a key isn't for one without.
+    if credentials.is_some() && !arguments.keys.allow_nosec {
+        config.no_sec = NoSec::Refuse;
+    }
+    let machine = BootstrapServer::with_hosts(config, SecurePeer::host);
+    let mut driver = listening::bind(
+        &arguments.listen,
+        clock,
+        machine,
+        arguments.dtls_library,
+        credentials.as_ref(),
+    )?
+    .with_tap(Some(scribe.tap(true)));
     if arguments.chart {
         eprint!("{}", Chart::heading("client", "bootstrap-server"));
         scribe.draw(Chart::new(driver.address()), io::stderr());
@@ -137,13 +156,20 @@ fn run(arguments: &Arguments) -> io::Result<ExitCode> {
     };
     let mut print = |line: Line| exit::say(line.render(style, clock.now()));
     print(Line::new("listening").word("address", driver.address()));
+    if credentials.is_some() {
+        let address = listening::listen_secured(&mut driver, &arguments.keys)?;
+        print(Line::new("listening").word("address", format_args!("coaps://{address}")));
+    }
 
     let mut actor = Actor::new(arguments.plans.clone(), plans);
     let mut commands = Commands::<Result<Command, _>>::from_stdin();
     loop {
+        while let Some(news) = driver.machine.next_news() {
+            print(Actor::session(&news));
+        }
         while let Some(event) = driver.next_event()? {
             let now = driver.now();
-            actor.follow(now, &mut driver.machine, event, &mut print);
+            actor.follow(now, &mut driver.machine.server, event, &mut print);
         }
         while let Some((from, error)) = driver.next_useless() {
             print(Actor::useless(from, &error));
@@ -152,8 +178,8 @@ fn run(arguments: &Arguments) -> io::Result<ExitCode> {
             let now = driver.now();
             match command {
                 Ok(command) => {
-                    let machine = &mut driver.machine;
-                    let flow = actor.obey(now, machine, command, |address| address, &mut print);
+                    let machine = &mut driver.machine.server;
+                    let flow = actor.obey(now, machine, command, &mut print);
                     if flow.is_break() {
                         return scribe.take_failure().map_or(Ok(ExitCode::SUCCESS), Err);
                     }

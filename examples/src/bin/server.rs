@@ -1,6 +1,5 @@
 //! A LwM2M server on UDP, with a command line.
 
-use core::net::SocketAddr;
 use std::{
     io::{self, Write as _},
     path::PathBuf,
@@ -14,22 +13,15 @@ use lwm2m_examples::{
     commands::{self, Commands},
     console::{Command, Console, usage},
     definitions,
-    driver::{Clock, Driver, Names},
+    driver::Clock,
     exit,
     keys::ServerKeyArguments,
+    listening,
     scribe::Scribe,
-    secure::{
-        library::{Library, LibraryName},
-        server::{SecurePeer, SecureServer, Transport},
-        session::NoStack,
-        sessions::Bounds,
-    },
+    secure::{library::LibraryName, server::SecurePeer},
     seed,
 };
 use lwm2m_statemachine::server::{NoSec, Server, ServerConfig};
-
-/// The port of `coaps` (RFC 7252 §6.2).
-const COAPS_PORT: u16 = 5684;
 
 /// A LwM2M server: accepts registrations, and manages the clients.
 ///
@@ -78,34 +70,6 @@ fn main() -> ExitCode {
     exit::conclude(run(&Arguments::parse()))
 }
 
-/// Which handshakes are displaced in a flood must not be predictable.
-fn bounds() -> io::Result<Bounds> {
-    let fresh = seed::fresh()?;
-    let mut bounds = Bounds::default();
-    bounds.seed = fresh
-        .first_chunk()
-        .map_or(0, |first| u64::from_le_bytes(*first));
-    Ok(bounds)
-}
-
-/// Opens the socket for DTLS.
-fn listen_secured(
-    arguments: &Arguments,
-    driver: &mut Driver<SecureServer<SocketAddr, Library>>,
-) -> io::Result<SocketAddr> {
-    let address = match &arguments.keys.listen_secure {
-        Some(address) => address.resolve()?,
-        None => SocketAddr::new(driver.address().ip(), COAPS_PORT),
-    };
-    let secured = Names::by(Transport::Dtls, |peer| match peer {
-        Transport::Dtls(address) => Some(*address),
-        _ => None,
-    });
-    driver
-        .listen(address, secured)
-        .map_err(exit::about(address))
-}
-
 fn configure(arguments: &Arguments, has_keys: bool) -> io::Result<ServerConfig> {
     let mut config = ServerConfig::new(seed::fresh()?);
     definitions::load(&arguments.ddf, &mut config.registry, &mut io::stderr())?;
@@ -124,28 +88,22 @@ fn run(arguments: &Arguments) -> io::Result<ExitCode> {
     }
     let credentials = arguments.keys.read()?;
     let config = configure(arguments, credentials.is_some())?;
-    let library = match &credentials {
-        Some(credentials) => Library::server(arguments.dtls_library, credentials),
-        None => Ok(Library::None(NoStack)),
-    };
-    let library = library.map_err(io::Error::other)?;
     let server = Server::with_hosts(config, SecurePeer::host);
-    let server = SecureServer::new(server, library, bounds()?);
-    let plain = Names::by(Transport::Udp, |peer| match peer {
-        Transport::Udp(address) => Some(*address),
-        _ => None,
-    });
-    let listen = arguments.listen.resolve()?;
-    let mut driver = Driver::bind(listen, clock, server, plain)
-        .map_err(exit::about(&arguments.listen))?
-        .with_tap(Some(scribe.tap(true)));
+    let mut driver = listening::bind(
+        &arguments.listen,
+        clock,
+        server,
+        arguments.dtls_library,
+        credentials.as_ref(),
+    )?
+    .with_tap(Some(scribe.tap(true)));
     if arguments.chart {
         eprint!("{}", Chart::heading("client", "server"));
         scribe.draw(Chart::new(driver.address()), io::stderr());
     }
     exit::say(format_args!("listening {}", driver.address()));
     if credentials.is_some() {
-        let address = listen_secured(arguments, &mut driver)?;
+        let address = listening::listen_secured(&mut driver, &arguments.keys)?;
         exit::say(format_args!("listening coaps://{address}"));
     }
 

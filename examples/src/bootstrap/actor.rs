@@ -6,12 +6,11 @@ use std::{collections::BTreeMap, path::PathBuf, rc::Rc};
 use lwm2m_core::Instant;
 use lwm2m_objects::Registry;
 use lwm2m_statemachine::{
-    Channel, Peer,
+    Channel,
     bootstrap_server::{
         BootstrapFailure, BootstrapId, BootstrapServer, BootstrapServerEvent, BootstrapServerStats,
         Discovered, PauseReason, Plan, Refusal, RefuseWith, Requester, StartError,
     },
-    coap::DatagramError,
 };
 
 use super::{
@@ -19,7 +18,14 @@ use super::{
     plans::{Plans, Rule},
     ready::NoPlan,
 };
-use crate::{console::shown, device::Line};
+use crate::{
+    console::shown,
+    device::Line,
+    secure::server::{SecureDatagramError, SecurePeer, SessionNews},
+};
+
+/// Who a client is to the machine.
+type Peer = SecurePeer<SocketAddr>;
 
 /// The application of a bootstrap-server: who gets which plan. What happens is told line by line.
 #[derive(Debug)]
@@ -73,11 +79,11 @@ impl Actor {
     }
 
     /// Does what an event asks for.
-    pub fn follow<P: Peer + fmt::Display + fmt::Debug>(
+    pub fn follow(
         &mut self,
         now: Instant,
-        machine: &mut BootstrapServer<P>,
-        event: BootstrapServerEvent<P>,
+        machine: &mut BootstrapServer<Peer>,
+        event: BootstrapServerEvent<Peer>,
         print: &mut dyn FnMut(Line),
     ) {
         match event {
@@ -129,12 +135,12 @@ impl Actor {
     }
 
     /// A client asks for a bootstrap.
-    fn requested<P: Peer + fmt::Display>(
+    fn requested(
         &mut self,
         now: Instant,
-        machine: &mut BootstrapServer<P>,
+        machine: &mut BootstrapServer<Peer>,
         bootstrap: BootstrapId,
-        client: Requester<P>,
+        client: Requester<Peer>,
         print: &mut dyn FnMut(Line),
     ) {
         let endpoint = client.endpoint_name;
@@ -163,10 +169,10 @@ impl Actor {
     }
 
     /// A client waits: for the plan after a Discover, or for the repair of it.
-    fn go_on<P: Peer>(
+    fn go_on(
         &mut self,
         now: Instant,
-        machine: &mut BootstrapServer<P>,
+        machine: &mut BootstrapServer<Peer>,
         bootstrap: BootstrapId,
         reason: PauseReason,
         print: &mut dyn FnMut(Line),
@@ -206,18 +212,43 @@ impl Actor {
     }
 
     /// Tells of a datagram that the machine rejected.
-    pub fn useless(from: SocketAddr, error: &DatagramError) -> Line {
+    pub fn useless(from: SocketAddr, error: &SecureDatagramError) -> Line {
         let line = Line::new("useless").field("peer", from.to_string(), from);
         line.word("reason", error)
     }
 
-    /// Carries out a command. Breaks if the program is to end. `peer` makes a peer of an address.
-    pub fn obey<P: Peer + fmt::Display>(
+    /// Tells of a session.
+    pub fn session(news: &SessionNews<SocketAddr>) -> Line {
+        match news {
+            SessionNews::Connected {
+                peer,
+                identity,
+                resumed,
+            } => {
+                let from = format_args!("from {peer}");
+                let line = Line::new("connected").word("identity", identity);
+                let line = line.field("peer", peer.to_string(), from);
+                line.field("resumed", *resumed, if *resumed { "resumed" } else { "" })
+            }
+            SessionNews::Ended { peer, why } => {
+                let line = Line::new("disconnected");
+                line.field("peer", peer.to_string(), format_args!("{peer}:"))
+                    .word("reason", why)
+            }
+            SessionNews::Failed { address, why } => {
+                let shown = format_args!("coaps://{address}:");
+                let line = Line::new("handshake").field("peer", address.to_string(), shown);
+                line.word("reason", why)
+            }
+        }
+    }
+
+    /// Carries out a command. Breaks if the program is to end.
+    pub fn obey(
         &mut self,
         now: Instant,
-        machine: &mut BootstrapServer<P>,
+        machine: &mut BootstrapServer<Peer>,
         command: Command,
-        peer: impl FnOnce(SocketAddr) -> P,
         print: &mut dyn FnMut(Line),
     ) -> ControlFlow<()> {
         let error = |message: &dyn fmt::Display| Line::new("error").word("message", message);
@@ -248,7 +279,7 @@ impl Actor {
             Command::Begin(endpoint, address) => {
                 let begun = address.resolve().map_err(|error| error.to_string());
                 let begun = begun.and_then(|address| {
-                    self.begin(now, machine, &endpoint, peer(address))
+                    self.begin(now, machine, &endpoint, Peer::Plain(address))
                         .map_err(|stop| stop.to_string())
                 });
                 match begun {
@@ -282,12 +313,12 @@ impl Actor {
     }
 
     /// Begins a bootstrap without a request.
-    fn begin<P: Peer>(
+    fn begin(
         &mut self,
         now: Instant,
-        machine: &mut BootstrapServer<P>,
+        machine: &mut BootstrapServer<Peer>,
         endpoint: &str,
-        peer: P,
+        peer: Peer,
     ) -> Result<BootstrapId, Stop> {
         let rule = self.plans.find(endpoint).ok_or(Stop::NoMore)?;
         let plan = begin(&rule, endpoint)?;
@@ -321,7 +352,7 @@ fn ended(endpoint: &str, outcome: Result<(), BootstrapFailure>, may_have_finishe
 }
 
 /// A request that the machine has refused.
-fn refused<P: fmt::Display>(refusal: &Refusal<P>) -> Line {
+fn refused(refusal: &Refusal<Peer>) -> Line {
     let name = refusal.endpoint_name.as_deref().unwrap_or_default();
     let from = format_args!("from {}:", refusal.peer);
     Line::new("refused")

@@ -482,3 +482,33 @@ fn a_mistake_is_told_with_file_line_and_key_and_without_the_value() {
         assert!(!complaint.contains("c0ffe"), "{complaint}");
     }
 }
+
+#[cfg(any(feature = "dtls", feature = "dtls-openssl"))]
+#[test]
+fn a_client_without_security_gets_no_plan_from_a_program_with_keys_unless_it_is_allowed() {
+    let file = File::new("secured", PLANS);
+    let keys = [
+        "--listen-secure",
+        "127.0.0.1:0",
+        "--psk-identity",
+        "lamp-1",
+        "--psk-key",
+        "00010203",
+    ];
+    let (mut strict, address) = program(&file, &keys);
+    strict.expect("listening coaps://127.0.0.1:");
+    let client = Client::new(FRESH);
+    client.ask(address, "lamp-1");
+    assert_eq!(client.code(), Code::BAD_REQUEST);
+    let told = strict.expect("refused lamp-1 from 127.0.0.1:");
+    assert!(
+        told.ends_with("the endpoint name needs a proven identity"),
+        "{told}"
+    );
+
+    let (mut open, address) = program(&file, &[&keys[..], &["--allow-nosec"]].concat());
+    let mut client = Client::new(FRESH);
+    client.ask(address, "lamp-1");
+    assert_eq!(client.obey().len(), 6);
+    open.expect("finished lamp-1");
+}

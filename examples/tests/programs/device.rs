@@ -163,6 +163,7 @@ fn what_a_person_reads_fits_a_terminal() {
         (env!("CARGO_BIN_EXE_client"), ""),
         (env!("CARGO_BIN_EXE_demo"), ""),
         (env!("CARGO_BIN_EXE_server"), ""),
+        (env!("CARGO_BIN_EXE_bootstrap-server"), ""),
         (env!("CARGO_BIN_EXE_relay"), ""),
         (coap, ""),
         (coap, "serve"),
