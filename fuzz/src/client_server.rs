@@ -7,7 +7,7 @@ use lwm2m_core::{
 };
 use lwm2m_objects::{Change, ObjectTree, Store, typed};
 use lwm2m_statemachine::{
-    AccountId, Client, ClientConfig, ClientEvent, ConnectionId, Datagram, ObservationId,
+    AccountId, Client, ClientConfig, ClientEvent, ConnectionId, Datagram, Identity, ObservationId,
     OperationId, Outcome, RegistrationId, Reliability, Server, ServerConfig, ServerEvent, Session,
     client::{DeferredError, DeferredId, DeferredOperation},
     coap,
@@ -18,7 +18,7 @@ use crate::program::Program;
 /// A Client and a Server, and anything that may happen between them: every operation, values that
 /// change, Updates, a Client that leaves and comes back, lost connections; an application that answers
 /// requests itself, late or never; datagrams that are lost, repeated, delayed, changed or forged; a new
-/// address; time.
+/// address, or a session with a proven identity; sessions that end, and clients that can't be reached; time.
 ///
 /// Each operation has one outcome, each registration and each observation one end. What is held is
 /// bounded, and no deadline stays in the past. As long as no datagram was changed or forged, no
@@ -67,6 +67,21 @@ struct World {
     next: u32,
     /// Whether no datagram was changed or forged.
     honest: bool,
+    /// The sessions of the device that haven't begun.
+    sessions: core::ops::Range<u8>,
+}
+
+/// The sessions of the device have these addresses, each once. Lower ones are addresses without security, higher
+/// ones sessions of another device.
+const SESSIONS: core::ops::Range<u8> = 0x10..0xc0;
+
+/// What has been proved in the session of this address.
+fn identity(address: u8) -> Identity<'static> {
+    match address {
+        _ if address < SESSIONS.start => Identity::None,
+        _ if SESSIONS.contains(&address) => Identity::Psk(b"device"),
+        _ => Identity::Psk(b"other"),
+    }
 }
 
 /// The address of the Client, from or to which it goes, and its bytes.
@@ -93,6 +108,8 @@ struct PlatformSide {
     alive: BTreeSet<RegistrationId>,
     gone: BTreeSet<RegistrationId>,
     observing: BTreeSet<ObservationId>,
+    /// The sessions that have ended.
+    ended: BTreeSet<u8>,
 }
 
 impl World {
@@ -117,11 +134,13 @@ impl World {
                 alive: BTreeSet::new(),
                 gone: BTreeSet::new(),
                 observing: BTreeSet::new(),
+                ended: BTreeSet::new(),
             },
             to_server: VecDeque::new(),
             to_client: VecDeque::new(),
             next: 0,
             honest: true,
+            sessions: SESSIONS,
         };
         world.device.client.start(world.now);
         world.drain();
@@ -157,20 +176,43 @@ impl World {
                 self.device.answer(self.now, consent, self.honest);
             }
             12 => self.device.client.update(self.now, ACCOUNT),
-            13 => match program.byte() & 3 {
+            13 => match program.byte() & 7 {
                 0 => self.device.client.deregister(self.now),
                 1 => self.device.client.start(self.now),
+                2 | 3 => self.device.lose_connection(self.now),
+                4 | 5 => self.end_session(self.device.address),
                 _ => {
-                    if let Some(connection) = self.device.connection.take() {
-                        self.device.client.disconnected(self.now, connection);
+                    let registration = self.platform.alive.first().copied();
+                    if let Some(registration) = registration {
+                        self.platform.server.client_gone(self.now, registration);
                     }
                 }
             },
-            14 => self.device.address = program.byte() & 3,
+            14 => self.move_device(program.byte()),
             _ => self.end_observation(program.byte()),
         }
         self.drain();
         self.check();
+    }
+
+    /// The device is reached at another address without security, or in a new session; it may notice.
+    fn move_device(&mut self, choice: u8) {
+        let session = self.sessions.next().filter(|_| choice & 4 != 0);
+        self.device.address = session.unwrap_or(choice & 3);
+        if choice & 8 != 0 {
+            self.device.lose_connection(self.now);
+        }
+    }
+
+    /// A session ends at both ends, and its address is nobody's from then on.
+    fn end_session(&mut self, address: u8) {
+        if !SESSIONS.contains(&address) || !self.platform.ended.insert(address) {
+            return;
+        }
+        self.platform.server.peer_gone(self.now, &address);
+        if self.device.address == address {
+            self.move_device(0x0c);
+        }
     }
 
     fn queue(&mut self, to_server: bool) -> &mut VecDeque<(Instant, Packet)> {
@@ -292,7 +334,11 @@ impl World {
     /// Client has one socket, so that what is late on one connection arrives on the next.
     fn arrive(&mut self, to_server: bool, (address, payload): Packet) {
         if to_server {
-            let datagram = Datagram::new(address, &payload);
+            if self.platform.ended.contains(&address) {
+                return;
+            }
+            let mut datagram = Datagram::new(address, &payload);
+            datagram.identity = identity(address);
             let _ = self.platform.server.handle_datagram(self.now, datagram);
         } else if let Some(connection) = self.device.connection
             && address == self.device.address
@@ -337,10 +383,30 @@ impl World {
             if let Some(event) = self.device.client.poll_event() {
                 self.device.follow(now, event, self.honest);
             } else if let Some(event) = self.platform.server.poll_event() {
+                // The older of two sessions is closed, unless another client is reached in it.
+                if let ServerEvent::PeerLeft { registration, peer } = event {
+                    self.close_older(registration, peer);
+                }
                 self.platform.follow(event);
             } else {
                 return;
             }
+        }
+    }
+
+    fn close_older(&mut self, registration: RegistrationId, left: u8) {
+        let server = &mut self.platform.server;
+        let Some(now) = server.registration(registration).map(|it| *it.peer()) else {
+            return;
+        };
+        let older = left.min(now);
+        if !SESSIONS.contains(&older) {
+            return;
+        }
+        if !server.is_reached_by_others(&older, registration) {
+            self.end_session(older);
+        } else if older == now {
+            server.client_gone(self.now, registration);
         }
     }
 
@@ -504,6 +570,12 @@ impl DeviceSide {
                 }
             }
             _ => {}
+        }
+    }
+
+    fn lose_connection(&mut self, now: Instant) {
+        if let Some(connection) = self.connection.take() {
+            self.client.disconnected(now, connection);
         }
     }
 
