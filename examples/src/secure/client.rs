@@ -37,6 +37,8 @@ pub struct SecureClient<D: DtlsStack> {
     sms: Option<D>,
     links: BTreeMap<ConnectionId, Link<D::Session>>,
     transmits: VecDeque<(ConnectionId, Vec<u8>)>,
+    /// The Client's events that were looked at and not fetched yet.
+    events: VecDeque<ClientEvent>,
     /// Connections that are over, and that the application closes when all is sent.
     held: VecDeque<ConnectionId>,
     /// Those that the application has been told to close since the Client's last event. The Client may
@@ -114,6 +116,7 @@ impl<D: DtlsStack> SecureClient<D> {
             sms: None,
             links: BTreeMap::new(),
             transmits: VecDeque::new(),
+            events: VecDeque::new(),
             held: VecDeque::new(),
             over: Vec::new(),
             failures: VecDeque::new(),
@@ -318,6 +321,30 @@ impl<D: DtlsStack> SecureClient<D> {
         }
     }
 
+    /// Looks at the Client's events, and does what follows: the last words of a session are ready to be sent when
+    /// the call that ended it returns.
+    fn follow_events(&mut self) {
+        while let Some(event) = self.client.poll_event() {
+            match event {
+                ClientEvent::Disconnect { connection } => {
+                    self.close(connection);
+                    if self.over.contains(&connection) {
+                        continue;
+                    }
+                    self.over.push(connection);
+                }
+                ClientEvent::RegistrationFailed {
+                    account,
+                    reason: RegistrationFailure::Timeout,
+                    ..
+                } => self.silent.extend(self.connection_of(account)),
+                _ => {}
+            }
+            self.events.push_back(event);
+        }
+        self.over.clear();
+    }
+
     /// Sends the Client's next datagram into its connection; false if there is none.
     fn seal_next(&mut self) -> bool {
         let Some(transmit) = self.client.poll_transmit() else {
@@ -390,14 +417,19 @@ impl<D: DtlsStack> Machine for SecureClient<D> {
     ) -> Result<(), ClientDatagramError> {
         self.now = now;
         let connection = datagram.from;
-        match self.links.get_mut(&connection) {
-            Some(Link::Plain) => Ok(self.client.handle_datagram(now, datagram)?),
+        let result = match self.links.get_mut(&connection) {
+            Some(Link::Plain) => {
+                let result = self.client.handle_datagram(now, datagram);
+                result.map_err(ClientDatagramError::from)
+            }
             Some(Link::Secured { session, .. }) => {
                 let result = session.handle_datagram(now, datagram.payload);
                 self.settle(now, connection, result)
             }
             None => Err(ClientDatagramError::Closed),
-        }
+        };
+        self.follow_events();
+        result
     }
 
     fn handle_timeout(&mut self, now: Instant) {
@@ -415,6 +447,7 @@ impl<D: DtlsStack> Machine for SecureClient<D> {
             self.give_up(now, connection);
         }
         self.client.handle_timeout(now);
+        self.follow_events();
     }
 
     fn poll_transmit(&mut self) -> Option<Transmit<'_, ConnectionId>> {
@@ -428,34 +461,18 @@ impl<D: DtlsStack> Machine for SecureClient<D> {
     }
 
     fn poll_event(&mut self) -> Option<ClientEvent> {
-        loop {
-            if !self.held.is_empty() {
-                // The last words leave before the application closes their sockets.
-                if !self.transmits.is_empty() {
-                    return None;
-                }
-                let connection = self.held.pop_front()?;
-                return Some(ClientEvent::Disconnect { connection });
-            }
-            let Some(event) = self.client.poll_event() else {
-                self.over.clear();
+        self.follow_events();
+        let next = self.events.front();
+        let closes = matches!(next, Some(ClientEvent::Disconnect { .. }));
+        if !self.held.is_empty() || closes {
+            // The last words leave before the application closes their sockets.
+            if !self.transmits.is_empty() {
                 return None;
-            };
-            match event {
-                ClientEvent::Disconnect { connection } => {
-                    self.close(connection);
-                    self.hold(connection);
-                    continue;
-                }
-                ClientEvent::RegistrationFailed {
-                    account,
-                    reason: RegistrationFailure::Timeout,
-                    ..
-                } => self.silent.extend(self.connection_of(account)),
-                _ => {}
             }
-            return Some(event);
         }
+        let held = self.held.pop_front();
+        let held = held.map(|connection| ClientEvent::Disconnect { connection });
+        held.or_else(|| self.events.pop_front())
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
