@@ -1,11 +1,13 @@
-//! A device and its Bootstrap-Server, either of which may begin a session, on a network in virtual time.
+//! A device, its Bootstrap-Server, either of which may begin a session, and a server that it may have, on a network
+//! in virtual time.
 
 use core::time::Duration;
+use std::{collections::BTreeMap, sync::OnceLock};
 
 use lwm2m_core::{InstanceId, Instant, ShortServerId, ValueRef};
 use lwm2m_examples::secure::{
     client::SecureClient,
-    credentials::ClientCredentials,
+    credentials::{ClientCredentials, ServerCredentials},
     listening::{ClientWay, InboundNews, ListeningClient},
     pure::{Pure, PureOptions},
     server::{SecurePeer, SecureServer, SessionNews, Transport},
@@ -15,12 +17,13 @@ use lwm2m_objects::{ObjectTree, Store, typed};
 use lwm2m_simulation::{Address, Application, Handle, Host, Link, Network};
 use lwm2m_statemachine::{
     AccountId, BootstrapServer, BootstrapServerConfig, BootstrapServerEvent, Client, ClientConfig,
-    ClientEvent, ConnectionId, bootstrap_server::Plan,
+    ClientEvent, ConnectionId, Server, ServerConfig,
+    bootstrap_server::{BootstrapFailure, Plan},
 };
 
 use crate::{
-    keys::{certified, key},
-    world::{client_stack, server_stack},
+    keys::{certified, key, server_credentials},
+    world::{ServerHost, ServerSide, client_stack, server_stack},
 };
 
 pub(crate) const NAME: &str = "device";
@@ -32,9 +35,18 @@ pub(crate) type DeviceHost = Host<DeviceSide>;
 pub(crate) type BootstrapHost = Host<BootstrapSide>;
 type Event = BootstrapServerEvent<SecurePeer<Address>>;
 
-/// The account of the Bootstrap-Server, with this key.
+/// The account of the Bootstrap-Server, with this key. The device waits a day for it.
 pub(crate) fn bootstrap_psk(key: &[u8]) -> typed::Security {
-    typed::Security::pre_shared_key("coaps://bootstrap", ANY, NAME, key).into_bootstrap_server()
+    let account = typed::Security::pre_shared_key("coaps://bootstrap", ANY, NAME, key);
+    waiting(account.into_bootstrap_server())
+}
+
+/// A device waits a day for the Bootstrap-Server of this account, before it asks itself (TS 5.2.4).
+fn waiting(account: typed::Security) -> typed::Security {
+    typed::Security {
+        client_hold_off_time: Some(86_400),
+        ..account
+    }
 }
 
 /// The account of the Bootstrap-Server, with certificates.
@@ -45,7 +57,20 @@ pub(crate) fn bootstrap_certificate() -> typed::Security {
         private_key: &device.private_key,
         server_certificate: &bootstrap.certificate,
     };
-    typed::Security::certificate("coaps://bootstrap", ANY, keys).into_bootstrap_server()
+    waiting(typed::Security::certificate("coaps://bootstrap", ANY, keys).into_bootstrap_server())
+}
+
+/// The library of the Bootstrap-Server, which knows the device.
+fn bootstrap_stack() -> Pure {
+    static STACK: OnceLock<Pure> = OnceLock::new();
+    let make = || {
+        let credentials = ServerCredentials {
+            certificate: Some(certified("bootstrap")),
+            ..server_credentials()
+        };
+        Pure::server(PureOptions::default(), &credentials).unwrap()
+    };
+    STACK.get_or_init(make).clone()
 }
 
 /// The keys with which the Bootstrap-Server reaches the device.
@@ -67,29 +92,44 @@ pub(crate) fn reaching_certificate(own: &str) -> ClientCredentials {
     }
 }
 
-/// A device, its Bootstrap-Server, and the network between them.
+/// A device, its Bootstrap-Server, a server, and the network between them.
 pub(crate) struct Yard {
     pub(crate) network: Network,
     pub(crate) device: Handle<DeviceHost>,
     pub(crate) bootstrap: Handle<BootstrapHost>,
+    pub(crate) server: Handle<ServerHost>,
 }
 
 impl Yard {
     /// The device has these accounts, and isn't started.
     pub(crate) fn new(seed: u64, link: Link, accounts: &[typed::Security]) -> Self {
+        Self::with_server(seed, link, accounts, server_stack())
+    }
+
+    /// The server has these keys.
+    pub(crate) fn with_server(
+        seed: u64,
+        link: Link,
+        accounts: &[typed::Security],
+        keys: Pure,
+    ) -> Self {
         let mut network = Network::new(seed);
         network.set_default_link(link);
         let config = BootstrapServerConfig::new(network.random().seed());
         let machine = BootstrapServer::new(config);
-        let machine = SecureServer::new(machine, server_stack(), Bounds::default());
+        let machine = SecureServer::new(machine, bootstrap_stack(), Bounds::default());
         let bootstrap = network.add("bootstrap", Host::new(machine, BootstrapSide::default()));
+        let server = Server::new(ServerConfig::new(network.random().seed()));
+        let server = SecureServer::new(server, keys, Bounds::default());
+        let server = network.add("server", Host::new(server, ServerSide::default()));
         let seed = network.random().seed();
         let client = SecureClient::new(client(seed, accounts), client_stack());
         let listening = Pure::client(PureOptions::default());
         let machine = ListeningClient::new(client, listening, Bounds::device());
         let side = DeviceSide {
-            server: network.address(bootstrap),
-            connection: None,
+            bootstrap: network.address(bootstrap),
+            server: network.address(server),
+            open: BTreeMap::new(),
             events: Vec::new(),
         };
         let device = network.add("device", Host::new(machine, side));
@@ -97,6 +137,7 @@ impl Yard {
             network,
             device,
             bootstrap,
+            server,
         }
     }
 
@@ -198,8 +239,9 @@ fn client(seed: [u8; 32], accounts: &[typed::Security]) -> Client {
 #[derive(Debug)]
 pub(crate) struct DeviceSide {
     /// Where its own connections lead.
+    bootstrap: Address,
     server: Address,
-    connection: Option<ConnectionId>,
+    open: BTreeMap<ConnectionId, Address>,
     pub(crate) events: Vec<ClientEvent>,
 }
 
@@ -214,12 +256,17 @@ impl Application for DeviceSide {
                 uri,
                 ..
             } => {
-                self.connection = Some(*connection);
                 let host = uri.split("://").nth(1).unwrap_or_default();
+                let at = if host == "bootstrap" {
+                    self.bootstrap
+                } else {
+                    self.server
+                };
+                self.open.insert(*connection, at);
                 machine.secure.open(now, *connection, security, host);
             }
-            ClientEvent::Disconnect { connection } if self.connection == Some(*connection) => {
-                self.connection = None;
+            ClientEvent::Disconnect { connection } => {
+                self.open.remove(connection);
             }
             _ => {}
         }
@@ -227,15 +274,17 @@ impl Application for DeviceSide {
     }
 
     fn peer(&mut self, address: Address) -> Option<ClientWay<Address>> {
-        let own = self.connection.filter(|_| self.server == address);
-        Some(own.map_or(ClientWay::Inbound(address), ClientWay::Own))
+        // The newest connection to a server counts, as with a socket for each.
+        let mut own = self.open.iter().rev();
+        let own = own.find(|(_, at)| **at == address);
+        Some(own.map_or(ClientWay::Inbound(address), |(connection, _)| {
+            ClientWay::Own(*connection)
+        }))
     }
 
     fn address(&self, way: &ClientWay<Address>) -> Option<Address> {
         match way {
-            ClientWay::Own(connection) => {
-                (self.connection == Some(*connection)).then_some(self.server)
-            }
+            ClientWay::Own(connection) => self.open.get(connection).copied(),
             ClientWay::Inbound(address) => Some(*address),
         }
     }
@@ -245,12 +294,32 @@ impl Application for DeviceSide {
 #[derive(Debug, Default)]
 pub(crate) struct BootstrapSide {
     pub(crate) events: Vec<Event>,
+    /// What a client is told that asks.
+    pub(crate) plan: Option<Plan>,
+}
+
+impl BootstrapSide {
+    /// How bootstraps have ended.
+    pub(crate) fn outcomes(&self) -> Vec<&Result<(), BootstrapFailure>> {
+        let mut outcomes = Vec::new();
+        for event in &self.events {
+            if let BootstrapServerEvent::Ended { outcome, .. } = event {
+                outcomes.push(outcome);
+            }
+        }
+        outcomes
+    }
 }
 
 impl Application for BootstrapSide {
     type Machine = SecureServer<Address, Pure, BootstrapServer<SecurePeer<Address>>>;
 
-    fn handle_event(&mut self, _: Instant, _: &mut Self::Machine, event: Event) {
+    fn handle_event(&mut self, now: Instant, machine: &mut Self::Machine, event: Event) {
+        if let (BootstrapServerEvent::Requested { bootstrap, .. }, Some(plan)) =
+            (&event, &self.plan)
+        {
+            machine.server.start(now, *bootstrap, plan.clone()).unwrap();
+        }
         self.events.push(event);
     }
 

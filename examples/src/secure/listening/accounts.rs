@@ -19,13 +19,14 @@ use crate::secure::{
 pub(super) struct Accounts(Vec<(AccountId, ClientCredentials)>);
 
 impl Accounts {
-    /// Reads those of a Client. What can't be used isn't among them.
+    /// Reads those of a Client. What can't be used isn't among them, nor what a bootstrap has written that isn't
+    /// finished.
     pub(super) fn of(client: &Client) -> Self {
         let bootstrap_servers = client
             .accounts()
             .filter(|status| status.role == AccountRole::BootstrapServer);
         let read = bootstrap_servers.filter_map(|status| {
-            let security = typed::Security::load(client.tree(), status.id.instance())?;
+            let security = typed::Security::load(client.tree().settled(), status.id.instance())?;
             let uri = ServerUri::parse(&security.server_uri).ok()?;
             let ServerUri::Coaps { host, .. } = uri else {
                 return None;

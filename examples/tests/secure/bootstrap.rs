@@ -1,0 +1,441 @@
+//! Bootstraps over DTLS, which either side begins (TS 5.2.3.3, 5.2.3.4, 7.1.6).
+
+use core::time::Duration;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use lwm2m_core::{InstanceId, Path, ShortServerId, Value, codec::Content};
+use lwm2m_examples::secure::{
+    credentials::{KnownClients, ServerCredentials},
+    listening::InboundNews,
+    pure::{Pure, PureOptions},
+    server::{SecurePeer, SessionNews},
+    session::Refusal,
+    sessions::End,
+};
+use lwm2m_objects::{Snapshot, typed};
+use lwm2m_simulation::{Address, Fate, Link};
+use lwm2m_statemachine::{
+    AccountId, BootstrapServerEvent, ClientEvent,
+    bootstrap_server::{
+        Plan, ProvenIdentity,
+        plans::{self, Account, BootstrapAccount},
+    },
+};
+
+use crate::{
+    inbound_world::{
+        BOOTSTRAP_ACCOUNT, NAME, Yard, bootstrap_certificate, bootstrap_psk, first_key,
+        reaching_certificate, reaching_psk,
+    },
+    keys::key,
+    world::DAY,
+};
+
+const SERVER: ShortServerId = ShortServerId::new(101).unwrap();
+/// Where the plans put the account of the server.
+const SERVER_ACCOUNT: AccountId = AccountId::new(InstanceId::new(1).unwrap());
+
+/// The account of the server, with this key.
+fn server_psk(key: &[u8]) -> typed::Security {
+    typed::Security::pre_shared_key("coaps://server", SERVER, NAME, key)
+}
+
+/// One server with this key, and the Bootstrap-Server's own account.
+fn plan_with(own: BootstrapAccount, key: &[u8]) -> Plan {
+    let account = Account {
+        security: server_psk(key),
+        server: typed::Server::new(SERVER, 86_400),
+    };
+    plans::one_server(own, account).unwrap()
+}
+
+/// One server with this key.
+fn plan(key: &[u8]) -> Plan {
+    plan_with(BootstrapAccount::Keep(InstanceId::ZERO), key)
+}
+
+/// The beginning of a plan: it deletes all, and writes nothing.
+fn deletes_all() -> Plan {
+    Plan::new().delete(Path::Root).discover(Path::Root)
+}
+
+/// The account of a Bootstrap-Server that the device asks at once.
+fn asked(account: typed::Security) -> typed::Security {
+    typed::Security {
+        client_hold_off_time: None,
+        ..account
+    }
+}
+
+/// The clients that a server knows, which change.
+#[derive(Default)]
+struct Changing(Mutex<BTreeMap<Vec<u8>, Vec<u8>>>);
+
+impl Changing {
+    /// The server knows the device by this key from now on.
+    fn know(&self, key: &[u8]) {
+        let mut known = self.0.lock().unwrap();
+        known.insert(NAME.as_bytes().to_vec(), key.to_vec());
+    }
+
+    /// A library with them, and themselves.
+    fn stack() -> (Pure, Arc<Self>) {
+        let clients = Arc::new(Self::default());
+        let credentials = ServerCredentials {
+            clients: Arc::<Self>::clone(&clients),
+            certificate: None,
+        };
+        let stack = Pure::server(PureOptions::default(), &credentials).unwrap();
+        (stack, clients)
+    }
+}
+
+impl KnownClients for Changing {
+    fn pre_shared_key(&self, identity: &[u8]) -> Option<Vec<u8>> {
+        self.0.lock().unwrap().get(identity).cloned()
+    }
+
+    fn accepts_certificate(&self, _: &[u8]) -> Result<(), Refusal> {
+        Err(Refusal::OtherCertificate)
+    }
+}
+
+impl Yard {
+    /// What the Bootstrap-Server tells clients that ask.
+    fn offer(&mut self, plan: Plan) {
+        self.network.with(self.bootstrap, |host, _| {
+            host.application.plan = Some(plan);
+        });
+    }
+
+    /// Begins a session with this key, and a bootstrap in it. Returns the peer in the session.
+    fn bootstrap_with(&mut self, key: &[u8], plan: Plan) -> SecurePeer<Address> {
+        self.news();
+        self.reach(&reaching_psk(NAME, key));
+        self.run(2);
+        let peer = self.reached();
+        self.begin(peer, plan);
+        peer
+    }
+
+    fn is_registered(&self) -> bool {
+        let client = &self.network.node(self.device).machine.secure.client;
+        let server = &self.network.node(self.server).machine.server;
+        client.is_registered(SERVER_ACCOUNT) && server.find(NAME).is_some()
+    }
+
+    fn await_registration(&mut self) {
+        let (device, server) = (self.device, self.server);
+        let registered = self.network.run_until(DAY, |network| {
+            let client = &network.node(device).machine.secure.client;
+            client.is_registered(SERVER_ACCOUNT)
+                && network.node(server).machine.server.find(NAME).is_some()
+        });
+        assert!(registered, "no registration in a day");
+    }
+
+    /// How many bootstraps of the device have been finished.
+    fn finished(&self) -> usize {
+        let events = &self.network.node(self.device).application.events;
+        let finished = |event: &&_| matches!(event, ClientEvent::BootstrapFinished { .. });
+        events.iter().filter(finished).count()
+    }
+
+    /// How many have failed.
+    fn failed(&self) -> usize {
+        let events = &self.network.node(self.device).application.events;
+        let failed = |event: &&_| matches!(event, ClientEvent::BootstrapFailed { .. });
+        events.iter().filter(failed).count()
+    }
+
+    /// Whether the device has no account of a server, for now.
+    fn is_bare(&self) -> bool {
+        let client = &self.network.node(self.device).machine.secure.client;
+        client.tree().get(Path::of(&[0, 1, 0]).unwrap()).is_none()
+    }
+
+    /// What the device would have after a restart.
+    fn saved(&self) -> Snapshot {
+        let client = &self.network.node(self.device).machine.secure.client;
+        client.tree().snapshot()
+    }
+}
+
+/// A network that loses, repeats and reorders every kind of datagram.
+fn bad_link() -> Link {
+    Link::new(Duration::from_millis(20))
+        .jittering(Duration::from_millis(50))
+        .losing(0.15)
+        .duplicating(0.2)
+        .reordering(0.3, Duration::from_secs(2))
+}
+
+#[test]
+fn a_device_asks_for_a_bootstrap_in_a_session_and_registers_in_another() {
+    for (account, identity) in [
+        (
+            bootstrap_psk(&first_key()),
+            ProvenIdentity::Psk(NAME.as_bytes().into()),
+        ),
+        (
+            bootstrap_certificate(),
+            ProvenIdentity::Certificate([NAME.into()].into()),
+        ),
+    ] {
+        let mut yard = Yard::new(1, Link::default(), &[asked(account)]);
+        yard.offer(plan(&first_key()));
+        let mut yard = yard.started();
+        yard.await_registration();
+        assert_eq!((yard.finished(), yard.failed()), (1, 0));
+        let bootstrap = &yard.network.node(yard.bootstrap).application;
+        let requested = bootstrap.events.iter().find_map(|event| match event {
+            BootstrapServerEvent::Requested { client, .. } => Some(client.identity.clone()),
+            _ => None,
+        });
+        assert_eq!(requested, Some(identity));
+        assert!(matches!(bootstrap.outcomes()[..], [Ok(())]));
+        assert_eq!(yard.key(SERVER_ACCOUNT), first_key());
+        // The session of the bootstrap is over, with a goodbye.
+        yard.run(300);
+        let news = yard.news();
+        let ended = |news: &_| {
+            matches!(
+                news,
+                SessionNews::Ended {
+                    why: End::Closed,
+                    ..
+                }
+            )
+        };
+        assert!(news.iter().any(ended), "{news:?}");
+    }
+}
+
+#[test]
+fn a_bootstrap_server_begins_a_bootstrap_and_the_device_registers() {
+    for (account, keys) in [
+        (
+            bootstrap_psk(&first_key()),
+            reaching_psk(NAME, &first_key()),
+        ),
+        (bootstrap_certificate(), reaching_certificate("bootstrap")),
+    ] {
+        let mut yard = Yard::new(1, Link::default(), &[account]).started();
+        yard.reach(&keys);
+        yard.run(2);
+        let peer = yard.reached();
+        yard.begin(peer, plan(&first_key()));
+        yard.await_registration();
+        assert_eq!((yard.finished(), yard.failed()), (1, 0));
+        let bootstrap = &yard.network.node(yard.bootstrap).application;
+        assert!(matches!(bootstrap.outcomes()[..], [Ok(())]));
+        // The device never asked for a connection to it.
+        let device = &yard.network.node(yard.device).application;
+        let connects = device.events.iter().filter_map(|event| match event {
+            ClientEvent::Connect { account, .. } => Some(*account),
+            _ => None,
+        });
+        assert_eq!(connects.collect::<Vec<_>>(), [SERVER_ACCOUNT]);
+        yard.run(300);
+        let device = &yard.network.node(yard.device).machine;
+        assert_eq!(device.usage().addresses, 0);
+    }
+}
+
+#[test]
+fn bootstraps_get_through_bad_networks() {
+    for seed in 0..10 {
+        let mut yard = Yard::new(seed, bad_link(), &[asked(bootstrap_psk(&first_key()))]);
+        yard.offer(plan(&first_key()));
+        let mut yard = yard.started();
+        yard.await_registration();
+        assert_eq!(yard.key(SERVER_ACCOUNT), first_key());
+
+        let mut yard = Yard::new(seed, bad_link(), &[bootstrap_psk(&first_key())]).started();
+        let mut tries = 0..10;
+        while yard.finished() == 0 {
+            tries.next().expect("ten bootstraps have failed");
+            yard.reach(&reaching_psk(NAME, &first_key()));
+            yard.run(60);
+            let news = yard.news();
+            let connected = news.iter().find_map(|news| match news {
+                SessionNews::Connected { peer, .. } => Some(*peer),
+                _ => None,
+            });
+            if let Some(peer) = connected {
+                yard.begin(peer, plan(&first_key()));
+                yard.run(600);
+            }
+        }
+        yard.await_registration();
+    }
+}
+
+#[test]
+fn a_new_key_of_a_server_is_used_from_the_next_session_on() {
+    let (stack, clients) = Changing::stack();
+    clients.know(&key(3));
+    let accounts = [bootstrap_psk(&first_key()), server_psk(&key(3))];
+    let mut yard = Yard::with_server(1, Link::default(), &accounts, stack).started();
+    yard.await_registration();
+    let server = |yard: &Yard| {
+        let server = &yard.network.node(yard.server).machine.server;
+        let registration = server.find(NAME).expect("a registration");
+        *server.registration(registration).unwrap().peer()
+    };
+    let before = server(&yard);
+    // The server takes the new key alone; the session under the old one goes on.
+    clients.know(&key(4));
+    yard.bootstrap_with(&first_key(), plan(&key(4)));
+    yard.run(30);
+    assert_eq!(yard.finished(), 1);
+    assert_eq!(yard.key(SERVER_ACCOUNT), key(4));
+    assert!(yard.is_registered());
+    assert_ne!(server(&yard), before);
+}
+
+#[test]
+fn a_new_key_of_the_bootstrap_server_is_used_from_the_next_session_on() {
+    let mut yard = Yard::new(1, Link::default(), &[bootstrap_psk(&first_key())]).started();
+    let own = BootstrapAccount::Replace(InstanceId::ZERO, bootstrap_psk(&key(5)));
+    // The rest of the plan, and the answer to its Finish, are in the session under the old key.
+    yard.bootstrap_with(&first_key(), plan_with(own, &first_key()));
+    yard.await_registration();
+    let outcomes = yard.network.node(yard.bootstrap).application.outcomes();
+    assert!(matches!(outcomes[..], [Ok(())]), "{outcomes:?}");
+    assert_eq!(yard.key(BOOTSTRAP_ACCOUNT), key(5));
+    yard.run(300);
+    yard.inbound();
+    yard.reach(&reaching_psk(NAME, &first_key()));
+    yard.run(120);
+    let failed = yard.inbound();
+    assert!(
+        matches!(&failed[..], [InboundNews::Failed { .. }]),
+        "{failed:?}"
+    );
+    yard.bootstrap_with(&key(5), plan(&first_key()));
+    yard.run(30);
+    assert_eq!(yard.finished(), 2);
+}
+
+#[test]
+fn the_old_key_counts_until_the_bootstrap_is_finished() {
+    let mut yard = Yard::new(1, Link::default(), &[bootstrap_psk(&first_key())]).started();
+    let secret = Path::of(&[0, 0, 5]).unwrap();
+    let content = Content::from_iter([(secret, Value::Opaque(key(5)))]);
+    yard.bootstrap_with(&first_key(), Plan::new().write(secret, content));
+    yard.run(5);
+    // It was written, and doesn't count yet.
+    assert_eq!(yard.key(BOOTSTRAP_ACCOUNT), key(5));
+    // The Bootstrap-Server has lost its session, and begins anew.
+    yard.network.change_address(yard.bootstrap);
+    yard.bootstrap_with(&first_key(), plan(&first_key()));
+    yard.await_registration();
+    assert_eq!(yard.key(BOOTSTRAP_ACCOUNT), first_key());
+}
+
+#[test]
+fn another_key_costs_the_account_nothing() {
+    let accounts = [bootstrap_psk(&first_key()), server_psk(&first_key())];
+    let mut yard = Yard::new(1, Link::default(), &accounts).started();
+    yard.await_registration();
+    let before = yard.saved();
+    for (identity, wrong) in [(NAME, key(9)), ("nobody", first_key())] {
+        yard.reach(&reaching_psk(identity, &wrong));
+        yard.run(120);
+        assert_eq!(yard.saved(), before);
+    }
+    assert!(yard.is_registered());
+    assert_eq!((yard.finished(), yard.failed()), (0, 0));
+    // The true one comes in.
+    yard.bootstrap_with(&first_key(), plan(&first_key()));
+    yard.run(30);
+    assert_eq!(yard.finished(), 1);
+}
+
+#[test]
+fn another_key_does_not_disturb_a_bootstrap_that_is_under_way() {
+    let mut yard = Yard::new(1, Link::default(), &[bootstrap_psk(&first_key())]).started();
+    yard.bootstrap_with(&first_key(), deletes_all());
+    yard.run(2);
+    yard.network.change_address(yard.bootstrap);
+    yard.reach(&reaching_psk(NAME, &key(9)));
+    yard.run(30);
+    assert_eq!((yard.finished(), yard.failed()), (0, 0));
+    let device = &yard.network.node(yard.device).machine;
+    assert_eq!(device.usage().established, 1);
+}
+
+#[test]
+fn a_bootstrap_server_with_another_key_is_asked_again_and_the_account_stays() {
+    let mut yard = Yard::new(1, Link::default(), &[asked(bootstrap_psk(&key(9)))]);
+    yard.offer(plan(&first_key()));
+    let mut yard = yard.started();
+    let before = yard.saved();
+    yard.run(3_600);
+    assert!(yard.failed() > 1, "{}", yard.failed());
+    assert_eq!(yard.saved(), before);
+    assert_eq!(yard.finished(), 0);
+}
+
+#[test]
+fn a_session_that_is_lost_leaves_all_as_it_was() {
+    let accounts = [bootstrap_psk(&first_key()), server_psk(&first_key())];
+    for says_goodbye in [true, false] {
+        let mut yard = Yard::new(1, Link::default(), &accounts).started();
+        yard.await_registration();
+        let before = yard.saved();
+        let begins = deletes_all();
+        let peer = yard.bootstrap_with(&first_key(), begins);
+        yard.run(2);
+        assert!(yard.is_bare());
+        if says_goodbye {
+            yard.network
+                .with(yard.bootstrap, |host, now| host.machine.close(now, &peer));
+            yard.run(2);
+        } else {
+            let (bootstrap, device) = (yard.bootstrap, yard.device);
+            yard.network.partition(bootstrap, device, true);
+            yard.run(250);
+        }
+        assert_eq!(yard.saved(), before);
+        assert_eq!((yard.finished(), yard.failed()), (0, 1));
+        assert!(yard.is_registered());
+    }
+}
+
+#[test]
+fn a_wrong_key_of_a_server_leads_to_another_bootstrap() {
+    let mut yard = Yard::new(1, Link::default(), &[asked(bootstrap_psk(&first_key()))]);
+    yard.offer(plan(&key(9)));
+    let mut yard = yard.started();
+    let device = yard.device;
+    let finished = yard.network.run_until(DAY, |network| {
+        let events = &network.node(device).application.events;
+        let finished = |event: &_| matches!(event, ClientEvent::BootstrapFinished { .. });
+        events.iter().any(finished)
+    });
+    assert!(finished, "no bootstrap in a day");
+    yard.offer(plan(&first_key()));
+    yard.await_registration();
+    assert_eq!(yard.finished(), 2);
+    assert_eq!(yard.key(BOOTSTRAP_ACCOUNT), first_key());
+}
+
+#[test]
+fn no_datagram_of_a_bootstrap_is_without_dtls() {
+    let mut yard = Yard::new(1, Link::default(), &[asked(bootstrap_psk(&first_key()))]);
+    yard.offer(plan(&first_key()));
+    let mut yard = yard.started();
+    yard.await_registration();
+    for sent in yard.network.records() {
+        assert_eq!(sent.fate, Fate::Delivered);
+        assert!(
+            lwm2m_examples::secure::record::first(&sent.payload).is_some(),
+            "{sent:?}"
+        );
+    }
+}
