@@ -3,7 +3,7 @@
 use core::fmt;
 
 use lwm2m_core::{
-    DataType, Value,
+    DataType, ObjectId, Path, ResourceId, Value,
     text::{self, TextError},
 };
 
@@ -38,6 +38,15 @@ pub fn read(data_type: DataType, text: &str) -> Result<Value, ValueError> {
             Err(error) => Err(ValueError::Text(error)),
         },
     }
+}
+
+/// Whether a key is there: the Secret Key or the SMS Binding Secret Keys of an account (TS E.1).
+pub(crate) fn is_key(path: Path) -> bool {
+    const SECRET_KEY: ResourceId = ResourceId::new(5);
+    const SMS_BINDING_SECRET_KEYS: ResourceId = ResourceId::new(8);
+    let resource = path.resource();
+    path.object() == Some(ObjectId::SECURITY)
+        && (resource == Some(SECRET_KEY) || resource == Some(SMS_BINDING_SECRET_KEYS))
 }
 
 /// The text between the double quotes, if it is one quoted string.

@@ -68,9 +68,7 @@ struct Arguments {
     #[arg(long)]
     json: bool,
     /// Draws the traffic to standard error
-    ///
-    /// The keys in it can be read.
-    #[arg(long, verbatim_doc_comment)]
+    #[arg(long)]
     chart: bool,
     /// Writes the traffic to a capture file
     ///

@@ -13,6 +13,8 @@ use lwm2m_statemachine::{
     payload,
 };
 
+use crate::value::is_key;
+
 /// Follows requests to their answers and notifications.
 #[derive(Debug, Default)]
 pub(super) struct Describer {
@@ -111,7 +113,12 @@ impl Describer {
             if count == 1 { "" } else { "s" }
         ));
         let text = core::str::from_utf8(bytes).ok();
+        // Keys are not shown: nor is what may have some and can't be taken apart.
+        let may_have_keys = path.and_then(|path| path.object()) == Some(ObjectId::SECURITY);
         match (format, path, text) {
+            _ if of_blocks && may_have_keys || path.is_some_and(is_key) => {
+                lines.push("  (not shown)".to_owned());
+            }
             _ if of_blocks => lines.push(format!("  {}", hex(bytes))),
             (Some(ContentFormat::LINK_FORMAT), _, Some(text)) => {
                 lines.push(format!("  {}", spread(text)));
@@ -123,8 +130,10 @@ impl Describer {
             }
             (Some(format), Some(path), _) => match self.values(format, bytes, path) {
                 Some(values) => lines.extend(values),
+                None if may_have_keys => lines.push("  (not shown)".to_owned()),
                 None => lines.push(format!("  {}", hex(bytes))),
             },
+            _ if may_have_keys => lines.push("  (not shown)".to_owned()),
             (_, _, Some(text)) => lines.push(format!("  {text:?}")),
             _ => lines.push(format!("  {}", hex(bytes))),
         }
@@ -147,6 +156,7 @@ impl Describer {
                 let _ = write!(line, " {name}");
             }
             match &entry.value {
+                Some(_) if is_key(entry.path) => line.push_str(" (not shown)"),
                 Some(value) => {
                     let _ = write!(line, " = {}", value.as_ref());
                 }

@@ -154,3 +154,33 @@ fn no_line_is_wider_than_the_page() {
     );
     assert!(chart.lines().count() > 20, "{chart}");
 }
+
+#[test]
+fn a_key_is_not_shown() {
+    let put = |path: &[u8], format: &[u8], body: &[u8]| {
+        let mut bytes = vec![0x40, 3, 0, 7];
+        bytes.extend_from_slice(path);
+        bytes.extend_from_slice(format);
+        bytes.push(0xff);
+        bytes.extend_from_slice(body);
+        bytes
+    };
+    let instance = b"\xb10\x011";
+    let key = b"\xb10\x011\x015";
+    // TLV of the Instance and of the Resource, the key as octets, JSON, and what isn't right.
+    for bytes in [
+        put(instance, b"\x12\x2d\x16", b"\xc2\x03me\xc4\x05k3y!"),
+        put(key, b"\x12\x2d\x16", b"\xc4\x05k3y!"),
+        put(key, b"\x11\x2a", b"k3y!"),
+        put(key, b"\x12\x2d\x17", br#"{"e":[{"n":"","sv":"azN5IQ=="}]}"#),
+        put(key, b"", b"k3y!"),
+        put(instance, b"\x12\x2d\x16", b"\xc9\x05k3y!"),
+        put(instance, b"\x12\x2d\x16\xd1\x02\x08", b"\xc4\x05k3y!"),
+    ] {
+        let chart = chart(&[(false, &bytes)]);
+        assert!(chart.contains("(not shown)"), "{chart}");
+        for form in ["k3y!", "6b337921", "6b 33 79 21", "azN5IQ"] {
+            assert!(!chart.contains(form), "{chart}");
+        }
+    }
+}

@@ -6,8 +6,10 @@
 
 use core::fmt::{self, Write as _};
 
-use lwm2m_core::{DataType, Instant, ObjectId, Path, ResourceId, Value, ValueRef};
+use lwm2m_core::{DataType, Instant, Path, Value, ValueRef};
 use serde_json::{Value as Json, json};
+
+use crate::value::is_key;
 
 /// How lines are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -139,15 +141,6 @@ impl fmt::Display for Line {
         }
         Ok(())
     }
-}
-
-/// Whether a key is there: the Secret Key or the SMS Binding Secret Keys of an account (TS E.1).
-fn is_key(path: Path) -> bool {
-    const SECRET_KEY: ResourceId = ResourceId::new(5);
-    const SMS_BINDING_SECRET_KEYS: ResourceId = ResourceId::new(8);
-    let resource = path.resource();
-    path.object() == Some(ObjectId::SECURITY)
-        && (resource == Some(SECRET_KEY) || resource == Some(SMS_BINDING_SECRET_KEYS))
 }
 
 /// The name of a data type in JSON: as in object definition files, in small letters.
