@@ -20,7 +20,8 @@ use lwm2m_examples::{
 use lwm2m_linkformat::{RootPath, RootPathError};
 
 /// A LwM2M client: a device with Objects 0 to 7 and 9, the Test Object 3442
-/// and thermostats of its own (Object 26241), for one server or several.
+/// and thermostats of its own (Object 26241), for one server or several, or
+/// for those that a bootstrap-server names.
 ///
 /// Prints what happens, one line each. Reads commands from standard input.
 /// Without any, and when standard input has ended, it goes on until it is
@@ -34,18 +35,19 @@ use lwm2m_linkformat::{RootPath, RootPathError};
     after_long_help = after_long_help())]
 #[expect(clippy::struct_excessive_bools, reason = "each of them is a flag")]
 struct Arguments {
-    /// A server or several
+    /// A server or several [default: coap://127.0.0.1]
     ///
     /// The option may be repeated. A Short Server ID may come before the
     /// URI: 7=coap://192.0.2.7:5683. Without one, the servers count from
-    /// 101. Servers with coaps:// need keys.
-    #[arg(
-        long,
-        default_value = "coap://127.0.0.1",
-        value_name = "[ID=]URI",
-        verbatim_doc_comment
-    )]
+    /// 101. Servers with coaps:// need keys. With --bootstrap there is no
+    /// default.
+    #[arg(long, value_name = "[ID=]URI", verbatim_doc_comment)]
     server: Vec<ServerArgument>,
+    /// A bootstrap-server
+    ///
+    /// It is asked for servers when there are none, or none answers.
+    #[arg(long, value_name = "URI", value_parser = uri::server, verbatim_doc_comment)]
+    bootstrap: Option<String>,
     #[command(flatten)]
     keys: ClientKeyArguments,
     /// The DTLS library
@@ -154,6 +156,10 @@ JSON lines (--json):
     registered              server, account, location
     updated, deregistered   server, account
     failed                  server, account, operation, reason, retry
+    bootstrapping           server, account, by
+    bootstrapped, purged    server, account
+    inconsistent            server, account, reason
+    smartcard               nothing
     written                 server, account, path, type, value
     emptied, removed        server, account, path
     created, deleted        server, account, path
@@ -173,7 +179,8 @@ JSON lines (--json):
     reset                   reason, if the state of the factory isn't restored
     note, error             message
   `server` is the Short Server ID, `account` the Security Object Instance.
-  `operation` is register, update or deregister; of what is asked, execute,
+  `server` of the bootstrap-server is bootstrap.
+  `operation` is register, update, deregister or bootstrap; of what is asked, execute,
   write, create or delete. `retry` is the number of seconds until the next
   attempt, if there is one.
   `type` is string, integer, float, boolean, opaque, time or objlnk. `value` is
@@ -201,7 +208,12 @@ fn root_path(text: &str) -> Result<String, RootPathError> {
 impl Arguments {
     fn settings(&self) -> io::Result<Settings> {
         let endpoint_name = self.endpoint.to_string();
+        let mut servers = ServerArgument::numbered(&self.server);
+        if servers.is_empty() && self.bootstrap.is_none() {
+            servers = ServerArgument::numbered(&[ServerArgument::local()]);
+        }
         Ok(Settings {
+            bootstrap: self.bootstrap.clone(),
             account: AccountSettings {
                 lifetime: self.lifetime,
                 binding: self.binding,
@@ -222,7 +234,7 @@ impl Arguments {
                 drain: Duration::from_secs(self.drain),
                 step: Duration::from_secs(self.step),
             },
-            ..Settings::new(endpoint_name, ServerArgument::numbered(&self.server))
+            ..Settings::new(endpoint_name, servers)
         })
     }
 }
@@ -263,6 +275,9 @@ fn chart(settings: &Settings) -> io::Result<Chart> {
     let mut servers = Vec::new();
     for server in &settings.servers {
         servers.push((uri::resolve(&server.uri)?, server.id.to_string()));
+    }
+    if let Some(uri) = &settings.bootstrap {
+        servers.push((uri::resolve(uri)?, "bootstrap".to_owned()));
     }
     let chart = match &servers[..] {
         [(only, _)] => Chart::new(*only),

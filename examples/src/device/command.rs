@@ -24,6 +24,7 @@ pub(super) const USAGE: &[(&str, &str)] = &[
         "attributes",
         "list the attributes that servers have written",
     ),
+    ("bootstrap", "ask the bootstrap-server for a bootstrap"),
     ("register", "register again after a deregister"),
     ("update [SERVER]", "send an Update to one server, or to all"),
     ("deregister", "de-register from all servers"),
@@ -71,6 +72,8 @@ pub enum Command {
     Observations,
     /// List the attributes that servers have written.
     Attributes,
+    /// Ask for a bootstrap.
+    Bootstrap,
     /// Register again.
     Register,
     /// Send an Update to a server, or to all.
@@ -187,6 +190,7 @@ impl Command {
             "accounts" => Self::Accounts,
             "observations" => Self::Observations,
             "attributes" => Self::Attributes,
+            "bootstrap" => Self::Bootstrap,
             "register" => Self::Register,
             "deregister" => Self::Deregister,
             "reboot" => Self::Reboot,
@@ -291,6 +295,7 @@ mod tests {
             ("accounts", Command::Accounts),
             ("observations", Command::Observations),
             ("attributes", Command::Attributes),
+            ("bootstrap", Command::Bootstrap),
             ("register", Command::Register),
             ("deregister", Command::Deregister),
             ("reboot", Command::Reboot),

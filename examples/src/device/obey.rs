@@ -85,6 +85,11 @@ impl Program<'_> {
                 Ok(())
             }
             Command::Update(server) => self.update(server),
+            Command::Bootstrap => {
+                let now = self.driver.now();
+                let mut bootstrap = self.driver.machine.client.bootstrapping();
+                Ok(bootstrap.begin(now)?)
+            }
             Command::Register => {
                 self.register();
                 Ok(())

@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, io, time::SystemTime};
 
-use lwm2m_core::{AccessRights, InstanceId, Instant, ObjectId, ObjectLink, Path, Value};
+use lwm2m_core::{
+    AccessRights, InstanceId, Instant, ObjectId, ObjectLink, Path, ShortServerId, Value,
+};
 use lwm2m_objects::{
     ConnectivityStatisticsObject, DeviceObject, LocationObject, ObjectDefinition, ObjectTree,
     Snapshot, Store, ddf,
@@ -22,6 +24,7 @@ use super::{
 const FIRMWARE_VERSION: Path = Path::of(&[3, 0, 3]).unwrap();
 /// What the device knows of Object 3442; a server may be given the same file.
 const TEST_OBJECT: &[u8] = include_bytes!("../../objects/3442.xml");
+const FIRST: ShortServerId = ShortServerId::new(1).unwrap();
 /// The entry of an ACL for the servers that have none of their own.
 const DEFAULT: u16 = 0;
 
@@ -37,9 +40,15 @@ pub(super) fn new(settings: &Settings, now: Instant) -> io::Result<Objects> {
     let mut tree = ObjectTree::new();
     let ids = (0..=u16::MAX).filter_map(InstanceId::new);
     let servers = || ids.clone().zip(&settings.servers);
-    tree.add(Store::of(servers().map(|(id, server)| {
-        (id, settings.keys.account(&server.uri, server.id))
-    })));
+    let accounts =
+        servers().map(|(id, server)| (id, settings.keys.account(&server.uri, server.id)));
+    let bootstrap = settings.bootstrap.iter().map(|uri| {
+        // It has no Short Server ID.
+        let account = settings.keys.account(uri, FIRST);
+        account.into_bootstrap_server()
+    });
+    let behind = ids.clone().skip(settings.servers.len());
+    tree.add(Store::of(accounts.chain(behind.zip(bootstrap))));
     tree.add(Store::of(
         servers().map(|(id, server)| (id, account(settings, server))),
     ));

@@ -369,7 +369,6 @@ fn boot(settings: &Settings, tree: ObjectTree, now: Instant) -> io::Result<Secur
 
 /// The address for a socket that reaches the first server.
 fn local_address(settings: &Settings) -> io::Result<SocketAddr> {
-    let first = settings.servers.first();
-    let uri = first.map_or("", |server| server.uri.as_str());
+    let uri = settings.uris().next().unwrap_or_default();
     uri::resolve(uri).and_then(|address| uri::local_address(address).map_err(exit::about(uri)))
 }

@@ -15,8 +15,10 @@ pub struct Settings {
     pub alternate_path: String,
     /// The number that is told to servers whose binding has SMS.
     pub sms_number: Option<Msisdn>,
-    /// Its servers, at least one. Each has a Short Server ID of its own.
+    /// Its servers. Each has a Short Server ID of its own.
     pub servers: Vec<ServerAt>,
+    /// The URI of its Bootstrap-Server, if it has one. Without a server either, it can't do anything.
+    pub bootstrap: Option<String>,
     /// The keys for servers with `coaps`.
     pub keys: ClientKeys,
     /// Whether certificates of servers are refused outside of their dates, by the clock of this computer.
@@ -45,6 +47,7 @@ impl Settings {
             alternate_path: "/".to_owned(),
             sms_number: None,
             servers,
+            bootstrap: None,
             keys: ClientKeys::None,
             refuse_expired: false,
             library: None,
@@ -67,14 +70,11 @@ impl Settings {
                 ));
             }
         }
-        let is_secured = |server: &ServerAt| server.uri.starts_with("coaps:");
-        if let Some(secured) = self.servers.iter().find(|server| is_secured(server))
+        let secured = self.uris().find(|uri| uri.starts_with("coaps:"));
+        if let Some(secured) = secured
             && self.keys.is_none()
         {
-            return Err(format!(
-                "{}: expected keys, such as --psk-file",
-                secured.uri
-            ));
+            return Err(format!("{secured}: expected keys, such as --psk-file"));
         }
         let of_owners = self
             .owners
@@ -89,6 +89,14 @@ impl Settings {
             }
         }
         Ok(())
+    }
+}
+
+impl Settings {
+    /// The URIs of the servers, and that of the Bootstrap-Server.
+    pub fn uris(&self) -> impl Iterator<Item = &str> {
+        let servers = self.servers.iter().map(|server| &*server.uri);
+        servers.chain(self.bootstrap.as_deref())
     }
 }
 
@@ -157,6 +165,14 @@ pub struct ServerArgument {
 const FIRST: u16 = 101;
 
 impl ServerArgument {
+    /// A server on this computer.
+    pub fn local() -> Self {
+        Self {
+            id: None,
+            uri: "coap://127.0.0.1".to_owned(),
+        }
+    }
+
     /// The servers of a command line. One without a Short Server ID gets 101, the next one 102.
     pub fn numbered(arguments: &[Self]) -> Vec<ServerAt> {
         let ids = (FIRST..=u16::MAX).filter_map(ShortServerId::new);

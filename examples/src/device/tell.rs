@@ -1,5 +1,7 @@
 //! The events of the machine, as lines.
 
+use core::fmt;
+
 use lwm2m_core::{Instant, Path};
 use lwm2m_objects::Change;
 use lwm2m_statemachine::{Client, ClientEvent, client::DownloadOutcome};
@@ -15,6 +17,7 @@ pub(super) fn tell(
     now: Instant,
 ) -> Vec<Line> {
     registration(event, directory, now)
+        .or_else(|| bootstrap(event, directory, now))
         .or_else(|| request(event, directory))
         .or_else(|| asked(event, directory))
         .or_else(|| device(event))
@@ -50,12 +53,7 @@ fn registration(event: &ClientEvent, directory: &Directory, now: Instant) -> Opt
             let line = about("failed", account).word("operation", operation);
             match retry {
                 None => line.word("reason", reason),
-                Some(at) => {
-                    let seconds = wait(*at, now);
-                    let next = format_args!("{reason}; tries again in {seconds} s");
-                    line.field("reason", reason.to_string(), next)
-                        .hidden("retry", seconds)
-                }
+                Some(at) => trying_again(line, reason, *at, now),
             }
         }
         ClientEvent::Updated { account } => about("updated", account),
@@ -65,6 +63,47 @@ fn registration(event: &ClientEvent, directory: &Directory, now: Instant) -> Opt
             .word("reason", reason),
         _ => return None,
     }])
+}
+
+/// Why something failed, and when it is tried again.
+fn trying_again(line: Line, reason: impl fmt::Display, at: Instant, now: Instant) -> Line {
+    let seconds = wait(at, now);
+    let next = format_args!("{reason}; tries again in {seconds} s");
+    line.field("reason", reason.to_string(), next)
+        .hidden("retry", seconds)
+}
+
+/// Bootstraps.
+fn bootstrap(event: &ClientEvent, directory: &Directory, now: Instant) -> Option<Vec<Line>> {
+    let about = |kind, account: &_| directory.about(Line::new(kind), *account);
+    Some(match event {
+        ClientEvent::BootstrapStarted { account, by } => {
+            vec![about("bootstrapping", account).word("by", by)]
+        }
+        ClientEvent::BootstrapInconsistent { account, reason } => {
+            vec![about("inconsistent", account).word("reason", reason)]
+        }
+        ClientEvent::BootstrapFinished { account, changed } => {
+            let done = about("bootstrapped", account);
+            let changed = changed.iter().map(|path| Line::item("changed").path(*path));
+            [done].into_iter().chain(changed).collect()
+        }
+        ClientEvent::BootstrapFailed {
+            account,
+            reason,
+            retry,
+        } => {
+            let line = about("failed", account).word("operation", "bootstrap");
+            vec![match retry {
+                None => line.word("reason", reason),
+                Some(at) => trying_again(line, reason, *at, now),
+            }]
+        }
+        // It isn't asked for one.
+        ClientEvent::SmartcardAsked => vec![Line::new("smartcard").saying("the device has none")],
+        ClientEvent::BootstrapAccountPurged { account } => vec![about("purged", account)],
+        _ => return None,
+    })
 }
 
 /// Requests of servers.

@@ -6,7 +6,7 @@ use std::{fs, net::UdpSocket, path::PathBuf, process::Command};
 use lwm2m_core::{Code, Method};
 use lwm2m_statemachine::coap::{MessageBuf, MessageRef, MessageType, Token};
 
-use crate::support::{PATIENCE, Program, complaint};
+use crate::support::{PATIENCE, Program, client, complaint, server};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_bootstrap-server");
 
@@ -401,9 +401,9 @@ fn the_example_is_without_mistakes() {
 
 #[test]
 fn a_mistake_is_told_with_file_line_and_key_and_without_the_value() {
-    let server = |lines: &str| format!("[[plan]]\nendpoint = \"a\"\n[[plan.server]]\n{lines}");
+    let of_server = |lines: &str| format!("[[plan]]\nendpoint = \"a\"\n[[plan.server]]\n{lines}");
     let psk = |key: &str| {
-        server(&format!(
+        of_server(&format!(
             "id = 1\nuri = \"coaps://h\"\nmode = \"psk\"\n{key}"
         ))
     };
@@ -424,15 +424,15 @@ fn a_mistake_is_told_with_file_line_and_key_and_without_the_value() {
             ":1: plan[0]: there is no account of a server",
         ),
         (
-            server("id = 0\nuri = \"coap://h\""),
+            of_server("id = 0\nuri = \"coap://h\""),
             ":4: plan[0].server[0].id: expected a Short Server ID of 1 to 65534",
         ),
         (
-            server("id = 1\nuri = \"http://h\""),
+            of_server("id = 1\nuri = \"http://h\""),
             ":3: plan[0].server[0]: LwM2M Server URI: offset 0: expected",
         ),
         (
-            server("id = 1\nuri = \"coaps://h\""),
+            of_server("id = 1\nuri = \"coaps://h\""),
             ":3: plan[0].server[0].mode: expected this key with coaps://",
         ),
         (
@@ -451,15 +451,15 @@ fn a_mistake_is_told_with_file_line_and_key_and_without_the_value() {
             ":7: plan[0].server[0].psk-file: /",
         ),
         (
-            server("id = 1\nuri = \"coap://h\"\n[[plan.server]]\nid = 2\nuri = \"coap://i\""),
+            of_server("id = 1\nuri = \"coap://h\"\n[[plan.server]]\nid = 2\nuri = \"coap://i\""),
             ":1: plan[0]: several servers need access control",
         ),
         (
-            server("id = 1\nuri = \"coap://h\"\n[[plan.access]]\non = \"/3/0\"\nowner = 2"),
+            of_server("id = 1\nuri = \"coap://h\"\n[[plan.access]]\non = \"/3/0\"\nowner = 2"),
             ":1: plan[0]: access control on",
         ),
         (
-            server("id = 1\nuri = \"coap://h\"\n[[plan.access]]\non = \"/3/0\"\nrights = { 1 = \"X\" }"),
+            of_server("id = 1\nuri = \"coap://h\"\n[[plan.access]]\non = \"/3/0\"\nrights = { 1 = \"X\" }"),
             ":8: plan[0].access[0].rights.1: expected letters of R",
         ),
         (
@@ -511,4 +511,46 @@ fn a_client_without_security_gets_no_plan_from_a_program_with_keys_unless_it_is_
     client.ask(address, "lamp-1");
     assert_eq!(client.obey().len(), 6);
     open.expect("finished lamp-1");
+}
+
+/// The plan of a server that is there.
+fn plan_of(endpoint: &str, uri: &str) -> String {
+    format!("[[plan]]\nendpoint = {endpoint:?}\n[[plan.server]]\nid = 7\nuri = {uri:?}\n")
+}
+
+#[test]
+fn a_device_is_told_its_server_and_registers_there() {
+    let (mut server, uri) = server(&[]);
+    let file = File::new("together", &plan_of("me", &uri));
+    let (mut program, address) = program(&file, &[]);
+    let mut device = client(&["--bootstrap", &format!("coap://{address}")]);
+    program.expect("requested me from 127.0.0.1:");
+    program.expect("discovered me / /0/0 ");
+    program.expect("finished me");
+    device.expect("bootstrapping bootstrap Client Initiated Bootstrap");
+    device.expect("bootstrapped bootstrap");
+    device.expect("registered 7 /rd/");
+    server.expect("registered me /rd/");
+    server.say("read me /1/0/0");
+    server.expect("answer me read /1/0/0 2.05 Content");
+    assert_eq!(server.next(), "  /1/0/0 = 7");
+
+    // Again: the same server stays registered, or registers anew.
+    device.say("bootstrap");
+    program.expect("finished me");
+    device.expect("bootstrapped bootstrap");
+    server.say("read me /3/0/0");
+    server.expect("answer me read /3/0/0 2.05 Content");
+}
+
+#[test]
+fn a_device_that_is_unknown_asks_again_later() {
+    let file = File::new("unknown", &plan_of("other", "coap://127.0.0.1"));
+    let (mut program, address) = program(&file, &[]);
+    let mut device = client(&["--bootstrap", &format!("coap://{address}"), "--json"]);
+    program.expect("unknown me ");
+    let line = device.expect("{\"event\":\"failed\"");
+    let failed: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(failed["operation"], "bootstrap", "{line}");
+    assert!(failed["retry"].is_number(), "{line}");
 }
