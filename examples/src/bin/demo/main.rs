@@ -1,10 +1,12 @@
-//! Two servers manage a device: all in one process, each on a UDP socket of its own.
+//! Two servers manage a device that a bootstrap-server has told of them: all in one process, each on a UDP
+//! socket of its own.
 
 #![allow(
     clippy::std_instead_of_alloc,
     reason = "a program runs on a computer with an operating system"
 )]
 
+mod bootstrap;
 mod rights;
 mod stage;
 mod steps;
@@ -16,23 +18,24 @@ use core::{
 use std::{io, path::PathBuf, process::ExitCode, sync::mpsc, thread};
 
 use clap::Parser;
-use lwm2m_core::ShortServerId;
 use lwm2m_examples::{
     address::HostPort,
     chart::Chart,
     commands::Commands,
-    device::{self, AccountSettings, Command, Pace, ServerAt, Settings, Style},
+    device::{self, Command, Pace, Settings, Style},
     driver::Clock,
     exit,
     scribe::Scribe,
 };
 
-use self::stage::{ENDPOINT, LIFETIME, ROOM_OF_102, SERVERS, Stage};
+use self::stage::{ENDPOINT, Stage};
 
-/// Two LwM2M servers and a client in one process, on UDP over loopback.
+/// Two LwM2M servers, a bootstrap-server and a client in one process, on UDP
+/// over loopback.
 ///
-/// The servers have the Short Server IDs 101 and 102, and different rights
-/// on the client. Prints their exchange as a sequence chart, and what came of
+/// The client knows the bootstrap-server alone, which tells it of the servers.
+/// These have the Short Server IDs 101 and 102, and different rights on the
+/// client. Prints their exchange as a sequence chart, and what came of
 /// each step. Fails if any step did not happen.
 #[derive(Parser)]
 #[command(version, verbatim_doc_comment)]
@@ -69,24 +72,29 @@ fn run(arguments: &Arguments) -> io::Result<ExitCode> {
         scribe.capture(file)?;
     }
     let first = arguments.listen.resolve()?;
-    // The other server is on the same host, on any free port.
-    let addresses = [first, SocketAddr::new(first.ip(), 0)];
+    // The others are on the same host, on any free port.
+    let other = SocketAddr::new(first.ip(), 0);
+    let addresses = [first, other, other];
     let (commands, receiver) = mpsc::channel();
     let (reporter, reports) = mpsc::channel();
     let mut stage = Stage::new(addresses, clock, scribe.clone(), commands, reports)
         .map_err(exit::about(&arguments.listen))?;
     let servers = stage.servers();
     exit::say(format_args!(
-        "Server 101 is at {}, server 102 at {}.\n\n{}",
+        "Server 101 is at {}, server 102 at {}, the bootstrap-server at {}.\n\n{}",
         servers[0].1,
         servers[1].1,
+        stage.bootstrapper(),
         Chart::heading("client", "servers").trim_end()
     ));
     let named = servers.map(|(id, address)| (address, id.to_string()));
+    let named = named
+        .into_iter()
+        .chain([(stage.bootstrapper(), "bs".to_owned())]);
     let chart = Chart::of_servers(named).at_most(LINES);
     scribe.draw(chart.knowing(device::definitions()?), io::stdout());
 
-    let settings = settings(servers, first.ip());
+    let settings = settings(stage.bootstrapper(), first.ip());
     let tap = Some(scribe.tap(false));
     let device = thread::spawn(move || {
         let commands = Commands::from_thread(receiver);
@@ -108,28 +116,17 @@ fn run(arguments: &Arguments) -> io::Result<ExitCode> {
     Ok(summary(&played))
 }
 
-/// The device: server 101 owns all but one room, and the account of 102.
-fn settings(servers: [(ShortServerId, SocketAddr); 2], host: IpAddr) -> Settings {
-    let servers = servers.map(|(id, address)| ServerAt {
-        id,
-        uri: format!("coap://{address}"),
-    });
+/// The device, which knows the bootstrap-server alone.
+fn settings(bootstrapper: SocketAddr, host: IpAddr) -> Settings {
     Settings {
-        account: AccountSettings {
-            lifetime: LIFETIME,
-            ..AccountSettings::default()
-        },
-        owners: vec![device::Owner {
-            path: ROOM_OF_102,
-            server: SERVERS[1],
-        }],
+        bootstrap: Some(format!("coap://{bootstrapper}")),
         bind: Some(SocketAddr::new(host, 0)),
         pace: Pace {
             drain: DRAIN,
             // Nothing else is to move.
             step: Duration::from_secs(3600),
         },
-        ..Settings::new(ENDPOINT, servers.into())
+        ..Settings::new(ENDPOINT, Vec::new())
     }
 }
 

@@ -7,6 +7,7 @@ use std::{
     sync::mpsc::{Receiver, Sender},
 };
 
+use crate::bootstrap::Bootstrapper;
 use lwm2m_core::{Code, ContentFormat, Instant, Path, ShortServerId, Value, codec::Content};
 use lwm2m_examples::{
     device::{self, Command, CommandError},
@@ -55,6 +56,7 @@ impl DemoServer {
 pub(crate) struct Stage {
     first: Seat,
     second: Seat,
+    bootstrapper: Bootstrapper,
     scribe: Scribe,
     commands: Sender<Result<Command, CommandError>>,
     reports: Receiver<String>,
@@ -73,7 +75,7 @@ type Event = ServerEvent<SocketAddr>;
 
 impl Stage {
     pub(crate) fn new(
-        addresses: [SocketAddr; 2],
+        addresses: [SocketAddr; 3],
         clock: Clock,
         scribe: Scribe,
         commands: Sender<Result<Command, CommandError>>,
@@ -91,9 +93,15 @@ impl Stage {
                 unexpected: VecDeque::new(),
             })
         };
+        let [first, second] = [seat(addresses[0])?, seat(addresses[1])?];
+        let servers = [
+            (SERVERS[0], first.driver.address()),
+            (SERVERS[1], second.driver.address()),
+        ];
         Ok(Self {
-            first: seat(addresses[0])?,
-            second: seat(addresses[1])?,
+            first,
+            second,
+            bootstrapper: Bootstrapper::new(addresses[2], clock, &scribe, servers)?,
             scribe,
             commands,
             reports,
@@ -107,6 +115,27 @@ impl Stage {
             (SERVERS[0], self.first.driver.address()),
             (SERVERS[1], self.second.driver.address()),
         ]
+    }
+
+    /// The bootstrap-server and its address.
+    pub(crate) const fn bootstrapper(&self) -> SocketAddr {
+        self.bootstrapper.address()
+    }
+
+    /// Waits until the device is bootstrapped.
+    pub(crate) fn wait_for_bootstrap(&mut self) -> Result<String, String> {
+        let end = self.first.driver.now() + PATIENCE;
+        let told = loop {
+            if let Some(ended) = self.bootstrapper.take_end() {
+                break ended?;
+            }
+            if self.first.driver.now() >= end {
+                return Err("the device was not bootstrapped".into());
+            }
+            self.turn().map_err(|error| error.to_string())?;
+        };
+        self.wait_for_report("bootstrapped bootstrap")?;
+        Ok(told)
     }
 
     /// Writes a line into the chart.
@@ -250,8 +279,9 @@ impl Stage {
         taken
     }
 
-    /// Drives both servers for a moment.
+    /// Drives all servers for a moment.
     fn turn(&mut self) -> io::Result<()> {
+        self.bootstrapper.turn(Duration::ZERO)?;
         for seat in [&mut self.first, &mut self.second] {
             seat.driver.wait(TURN)?;
             while let Some(event) = seat.driver.next_event()? {

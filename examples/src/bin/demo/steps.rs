@@ -30,7 +30,8 @@ const STEPS: [(DemoServer, f64); 2] = [(DemoServer::First, 3.0), (DemoServer::Se
 /// Plays all steps.
 pub(crate) fn play(stage: &mut Stage) -> Vec<(&'static str, Step)> {
     type Play = fn(&mut Stage) -> Step;
-    let steps: [(&'static str, Play); 14] = [
+    let steps: [(&'static str, Play); 15] = [
+        ("The bootstrap-server names both servers", bootstrap),
         ("Register with both servers", register),
         ("102 reads /2: who may do what", read_rights),
         ("101 discovers /3", discover),
@@ -55,6 +56,10 @@ pub(crate) fn play(stage: &mut Stage) -> Vec<(&'static str, Step)> {
         played.push((name, play(stage)));
     }
     played
+}
+
+fn bootstrap(stage: &mut Stage) -> Step {
+    stage.wait_for_bootstrap()
 }
 
 fn register(stage: &mut Stage) -> Step {
