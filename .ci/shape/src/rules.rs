@@ -165,11 +165,12 @@ pub const ORDERS: &[Order] = &[
         krate: "lwm2m-statemachine",
         within: "client::registrations",
         layers: &[
-            &["card", "location"],
-            &["parameters"],
+            &["card", "link", "location"],
+            &["links", "parameters"],
             &["lease", "context"],
             &["registration"],
             &["step"],
+            &["moving"],
             &["advancing"],
             &["events"],
         ],
@@ -178,6 +179,7 @@ pub const ORDERS: &[Order] = &[
         krate: "lwm2m-statemachine",
         within: "client::requests",
         layers: &[
+            &["bindings"],
             &["admission", "commits", "large", "streams"],
             &["deferred"],
             &["parts"],

@@ -9,7 +9,7 @@ use lwm2m_objects::{
 };
 use lwm2m_statemachine::{
     Client, ClientConfig, ClientEvent, Reliability,
-    client::{AccountId, ConnectionId, DeferredOperation, Session},
+    client::{AccountId, ConnectionId, DeferredOperation, Session, Transport},
 };
 
 use super::{
@@ -113,6 +113,14 @@ impl<'s> Program<'s> {
         self.driver.wait(idle.min(at_most))
     }
 
+    /// There are sockets only. The Client asks again later, and meanwhile goes on with what it has.
+    fn refuse_transport(&mut self, account: AccountId, connection: ConnectionId, print: Print<'_>) {
+        let line = self.directory.about(Line::new("error"), account);
+        print(line.word("message", "this program can't send short messages"));
+        let now = self.driver.now();
+        self.driver.machine.lost(now, connection);
+    }
+
     fn follow_events(&mut self, print: Print<'_>) -> io::Result<()> {
         while let Some(event) = self.driver.next_event()? {
             self.tell_failures(print);
@@ -141,10 +149,16 @@ impl<'s> Program<'s> {
         if let ClientEvent::Connect {
             connection,
             account,
+            transport,
             uri,
             security,
         } = event
         {
+            if *transport != Transport::Udp {
+                self.tell(event, print);
+                self.refuse_transport(*account, *connection, print);
+                return Ok(());
+            }
             let asked = WantedConnection {
                 connection: *connection,
                 uri: uri.clone(),

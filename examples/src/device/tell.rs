@@ -4,7 +4,10 @@ use core::fmt;
 
 use lwm2m_core::{Instant, Path};
 use lwm2m_objects::Change;
-use lwm2m_statemachine::{Client, ClientEvent, client::DownloadOutcome};
+use lwm2m_statemachine::{
+    Client, ClientEvent,
+    client::{DownloadOutcome, Transport},
+};
 use serde_json::Value as Json;
 
 use super::{directory::Directory, line::Line, show};
@@ -32,6 +35,11 @@ pub(super) fn tell(
 fn registration(event: &ClientEvent, directory: &Directory, now: Instant) -> Option<Vec<Line>> {
     let about = |kind, account: &_| directory.about(Line::new(kind), *account);
     Some(vec![match event {
+        ClientEvent::Connect {
+            account,
+            transport: Transport::Sms { number },
+            ..
+        } => about("connecting", account).word("number", number),
         ClientEvent::Connect { account, uri, .. } => about("connecting", account).word("uri", uri),
         ClientEvent::Disconnect { connection } => {
             let line = Line::new("disconnected");

@@ -13,7 +13,7 @@ use core::{
 use lwm2m_core::{InstanceId, ObjectId, Path, ResourceId, ServerUri, ShortServerId, Value};
 use lwm2m_objects::{
     ObjectTree, Typed as _, accounts,
-    typed::{KeyMaterial, Security, SecurityMode},
+    typed::{KeyMaterial, Security, SecurityMode, SmsSecurity, SmsSecurityMode},
 };
 use siphasher::sip::SipHasher13;
 
@@ -21,11 +21,14 @@ use super::{
     config::ClientError,
     event::{AccountId, AccountRole, ConnectionId},
 };
+use crate::machine::Channel;
 
 /// The Resources that identify the server of an account (TS E.1, E.2).
 const BOOTSTRAP_SERVER: ResourceId = ResourceId::new(1);
 const OF_SECURITY: ResourceId = ResourceId::new(10);
 const OF_SERVER: ResourceId = ResourceId::new(0);
+/// LwM2M Server SMS Number (TS E.1).
+const SMS_NUMBER: ResourceId = ResourceId::new(9);
 
 /// The peer of a connection. It decides which requests are allowed, and by which rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,8 +68,17 @@ pub(super) struct Access {
     /// Of the scheme, the host and the port of the URI, however they are written.
     host: u64,
     server: Option<ShortServerId>,
+    /// Whether its channel over UDP has no security.
+    is_open: bool,
+    /// Its channel over SMS, if the server has a number.
+    sms: Option<SmsAccess>,
+}
+
+/// How a server is reached over SMS (TS 7.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct SmsAccess {
     /// Whether the channel has no security.
-    pub(super) is_open: bool,
+    is_open: bool,
 }
 
 /// The secret of the digests, so that they tell nothing of the keys.
@@ -118,6 +130,24 @@ impl Access {
             host: host.finish(),
             server: security.short_server_id,
             is_open: security.mode == SecurityMode::NoSec,
+            sms: SmsAccess::of(sms),
+        }
+    }
+
+    /// Whether the server can be reached over this channel.
+    pub(super) const fn has(&self, channel: Channel) -> bool {
+        match channel {
+            Channel::Udp => true,
+            Channel::Sms => self.sms.is_some(),
+        }
+    }
+
+    /// Whether this channel has no security.
+    pub(super) const fn is_open_over(&self, channel: Channel) -> bool {
+        match (channel, self.sms) {
+            (Channel::Udp, _) => self.is_open,
+            (Channel::Sms, Some(sms)) => sms.is_open,
+            (Channel::Sms, None) => true,
         }
     }
 
@@ -125,6 +155,19 @@ impl Access {
     /// by its name, whichever connection it comes by.
     pub(super) fn may_share_server(&self, other: &Self) -> bool {
         self.host == other.host || self.server.is_some() && self.server == other.server
+    }
+}
+
+impl SmsAccess {
+    fn of(sms: &SmsSecurity) -> Option<Self> {
+        let number = sms.server_number.as_deref().unwrap_or_default();
+        let is_secured = matches!(
+            sms.mode,
+            Some(SmsSecurityMode::Dtls | SmsSecurityMode::SecurePacketStructure)
+        );
+        (!number.is_empty()).then_some(Self {
+            is_open: !is_secured,
+        })
     }
 }
 
@@ -206,6 +249,21 @@ pub(super) fn check(tree: &ObjectTree) -> Result<(), ClientError> {
 pub(super) fn has_account(tree: &ObjectTree, server: ShortServerId) -> bool {
     let mut securities = tree.instances(ObjectId::SECURITY);
     securities.any(|security| role(tree, security) == AccountRole::Server(server))
+}
+
+/// Whether the account of this server has a number for short messages (TS E.1, Resource 9).
+pub(super) fn has_sms_number(tree: &ObjectTree, server: ShortServerId) -> bool {
+    let mut securities = tree.instances(ObjectId::SECURITY);
+    securities.any(|security| {
+        let number = Path::Resource(ObjectId::SECURITY, security, SMS_NUMBER);
+        role(tree, security) == AccountRole::Server(server)
+            && matches!(tree.get(number), Some(Value::String(number)) if !number.is_empty())
+    })
+}
+
+/// The server that a Server Object Instance is about.
+pub(super) fn server_of(tree: &ObjectTree, server_instance: InstanceId) -> Option<ShortServerId> {
+    short_server_id(tree, ObjectId::SERVER, server_instance, OF_SERVER)
 }
 
 fn short_server_id(

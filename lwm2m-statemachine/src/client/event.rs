@@ -104,6 +104,20 @@ impl fmt::Display for ConnectionId {
     }
 }
 
+/// What a connection to a server is made over (TS 8.6).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Transport {
+    /// UDP, to the URI of the server. [`typed::Security::material`] has the keys.
+    Udp,
+    /// Short messages (TS 8.6.2). [`typed::Security::sms`] says how they are secured, and has the keys.
+    /// A device that can't send them answers with [`disconnected`](super::Client::disconnected).
+    Sms {
+        /// The MSISDN of the server (Security Object, Resource 9).
+        number: String,
+    },
+}
+
 /// The events that wait for the application.
 pub(super) type Events = VecDeque<ClientEvent>;
 
@@ -122,14 +136,18 @@ impl fmt::Display for DeferredId {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ClientEvent {
-    /// Make a connection to a server: a socket, a DTLS session. Answer with
-    /// [`connected`](super::Client::connected) or [`disconnected`](super::Client::disconnected). Each
-    /// account has a connection of its own, also where several have the same URI (TS 5.2.5).
+    /// Make a connection to a server: a socket, a DTLS session, a way to send and receive short messages.
+    /// Answer with [`connected`](super::Client::connected) or
+    /// [`disconnected`](super::Client::disconnected). Each account has a connection of its own, also where
+    /// several have the same URI (TS 5.2.5). When the binding changes from one transport to another, it
+    /// has two for a while: the old one ends when the new one is up.
     Connect {
         /// The name of the new connection.
         connection: ConnectionId,
         /// The account.
         account: AccountId,
+        /// What it is made over, as the binding of the account says (TS 5.3.1.1).
+        transport: Transport,
         /// The URI of its server (Security Object, Resource 0); [`ServerUri`](lwm2m_core::ServerUri) parses
         /// it.
         uri: String,

@@ -32,8 +32,8 @@ impl Machine for Client {
 
     fn poll_transmit(&mut self) -> Option<Transmit<'_, ConnectionId>> {
         let transmit = self.parts.endpoint.poll_transmit()?;
-        let is_sms = || self.parts.registrations.is_sms(transmit.to);
-        let counted = statistics::sent(&mut self.parts.tree, transmit.payload, is_sms);
+        let channel = || self.parts.registrations.channel(transmit.to);
+        let counted = statistics::sent(&mut self.parts.tree, transmit.payload, channel);
         self.parts.counted = counted.or(self.parts.counted);
         Some(transmit)
     }

@@ -6,7 +6,10 @@ mod card;
 mod context;
 mod events;
 mod lease;
+mod link;
+mod links;
 mod location;
+mod moving;
 mod parameters;
 mod registration;
 mod step;
@@ -29,11 +32,15 @@ use super::{
     accounts::{self, Caller},
     connection::{InboundRefusal, Session},
     event::{
-        AccountId, AccountStatus, ClientEvent, ConnectionId, RegistrationFailure, RegistrationState,
+        AccountId, AccountStatus, ClientEvent, ConnectionId, RegistrationFailure,
+        RegistrationState, Transport,
     },
     timers::{Timer, Timers},
 };
-use crate::coap::{MessageRef, RequestId};
+use crate::{
+    coap::{MessageRef, RequestId},
+    machine::Channel,
+};
 
 /// Registration Update Trigger of the Server Object (TS E.2).
 const UPDATE_TRIGGER: ResourceId = ResourceId::new(8);
@@ -158,13 +165,13 @@ impl Registrations {
             return Err(InboundRefusal::NotServed);
         }
         // A copy of a message must find what is remembered of the first one (RFC 7252 §4.5).
-        if let Some(connection) = registration.inbound() {
+        if let Some(connection) = registration.links.sms() {
             return Ok(connection);
         }
         let account = registration.account.id;
         let connection = self.name_connection();
         self.step(context, account, |registration, step| {
-            registration.take_inbound(step, connection);
+            registration.take_inbound(step, connection, Channel::Sms);
         });
         Ok(connection)
     }
@@ -325,7 +332,7 @@ impl Registrations {
     /// Whether a connection to a server is up or asked for.
     pub(super) fn has_links(&self) -> bool {
         let mut all = self.all.iter();
-        all.any(|registration| registration.connection().is_some())
+        all.any(|registration| registration.links.connection().is_some())
     }
 
     /// The account and the caller on a connection, if requests on it are served: not before the Register
@@ -343,14 +350,12 @@ impl Registrations {
 
     /// The connections of all accounts.
     pub(super) fn connections(&self) -> impl Iterator<Item = ConnectionId> {
-        let all = self.all.iter();
-        let of = |known: &Registration| [known.connection(), known.inbound()];
-        all.flat_map(of).flatten()
+        self.all.iter().flat_map(|known| known.links.all())
     }
 
     /// The connection of an account, whether or not it is used for notifications now.
     pub(super) fn connection(&self, account: AccountId) -> Option<ConnectionId> {
-        self.find(account)?.connection()
+        self.find(account)?.links.connection()
     }
 
     /// The connection on which the server of an account can be notified now.
@@ -377,19 +382,19 @@ impl Registrations {
         let leaving = self.all.iter().filter(|registration| {
             registration.state(self.is_started) == RegistrationState::Deregistering
         });
-        leaving.filter_map(Registration::connection)
+        leaving.filter_map(|known| known.links.connection())
     }
 
     /// What is known of each account.
     pub(super) fn statuses(&self) -> impl Iterator<Item = AccountStatus> {
         self.all.iter().map(|registration| {
-            let account = &registration.account;
+            let (account, links) = (&registration.account, &registration.links);
             AccountStatus {
                 id: account.id,
                 role: account.role,
                 server_instance: account.server_instance,
                 state: registration.state(self.is_started),
-                connection: registration.connection().or(registration.inbound()),
+                connection: links.connection().or(links.inbound()),
             }
         })
     }
@@ -434,21 +439,20 @@ impl Registrations {
     /// Whether a connection is up.
     pub(super) fn is_up(&self, connection: ConnectionId) -> bool {
         let mut all = self.all.iter();
-        all.any(|registration| registration.is_up(connection))
+        all.any(|registration| registration.links.is_up(connection))
     }
 
-    /// Whether a connection is one that a server has begun by short messages.
-    pub(super) fn is_sms(&self, connection: ConnectionId) -> bool {
+    /// The channel of a connection; that of a download is UDP.
+    pub(super) fn channel(&self, connection: ConnectionId) -> Channel {
         let mut all = self.all.iter();
-        all.any(|registration| {
-            registration.inbound() == Some(connection) && registration.account.server().is_some()
-        })
+        let own = all.find_map(|registration| registration.links.channel(connection));
+        own.unwrap_or_default()
     }
 
     /// The account of a connection that is in use.
     pub(super) fn account_on(&self, connection: ConnectionId) -> Option<AccountId> {
         let mut all = self.all.iter();
-        all.find(|registration| registration.has(connection))
+        all.find(|registration| registration.links.has(connection))
             .map(|registration| registration.account.id)
     }
 
@@ -602,7 +606,7 @@ impl Registrations {
 
     fn act(&mut self, tree: &ObjectTree, account: AccountId, outcome: Outcome) {
         let event = match outcome {
-            Outcome::Connect => return self.connect(tree, account),
+            Outcome::Connect(channel) => return self.connect(tree, account, channel),
             Outcome::Disconnect(connection) => {
                 self.reports.push_back(Report::Close(connection));
                 return;
@@ -621,16 +625,22 @@ impl Registrations {
     }
 
     /// Asks the application for a connection to a server.
-    fn connect(&mut self, tree: &ObjectTree, account: AccountId) {
+    fn connect(&mut self, tree: &ObjectTree, account: AccountId, channel: Channel) {
         let Some(security) = Security::load(tree.settled(), account.instance()) else {
             return;
         };
         let connection = self.name_connection();
         if let Some(registration) = self.find_mut(account) {
-            registration.connecting(connection);
+            registration.connecting(connection, channel);
             self.reports.push_back(Report::Tell(ClientEvent::Connect {
                 connection,
                 account,
+                transport: match channel {
+                    Channel::Udp => Transport::Udp,
+                    Channel::Sms => Transport::Sms {
+                        number: security.sms.server_number.clone().unwrap_or_default(),
+                    },
+                },
                 uri: security.server_uri.clone(),
                 security,
             }));

@@ -7,6 +7,7 @@
 
 mod admission;
 mod answering;
+mod bindings;
 mod blocks;
 mod bootstrapping;
 mod commits;

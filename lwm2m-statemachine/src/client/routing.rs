@@ -33,6 +33,10 @@ impl Parts {
         if self.registrations.is_offline() || !(is_in_use || is_of_bootstrap) {
             return Ok(());
         }
+        let datagram = &Datagram {
+            channel: self.registrations.channel(connection),
+            ..*datagram
+        };
         statistics::received(&mut self.tree, now, datagram);
         let origin = self.origin(now, connection);
         // Requests before the registration is answered, after its lifetime and in a bootstrap are met with silence:

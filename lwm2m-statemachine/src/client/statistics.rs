@@ -35,13 +35,13 @@ pub(super) fn received<P>(tree: &mut ObjectTree, now: Instant, datagram: &Datagr
 pub(super) fn sent(
     tree: &mut ObjectTree,
     datagram: &[u8],
-    is_sms: impl FnOnce() -> bool,
+    channel: impl FnOnce() -> Channel,
 ) -> Option<Instant> {
     let statistics = collecting(tree)?;
     let (now, bytes) = (statistics.now(), datagram.len());
     let count = |statistics: &mut ConnectivityStatisticsObject| {
         statistics.sent(now, bytes);
-        if is_sms() {
+        if channel() == Channel::Sms {
             statistics.sms_sent(now);
         }
     };

@@ -10,6 +10,7 @@ use super::{
         accounts,
         event::{
             AccountId, AccountRole, BootstrapFailure, BootstrapInitiator, ClientEvent, FailureKind,
+            Transport,
         },
         timers::Timer,
     },
@@ -63,6 +64,7 @@ impl Bootstrap {
         self.tell(ClientEvent::Connect {
             connection,
             account,
+            transport: Transport::Udp,
             uri: security.server_uri.clone(),
             security,
         });

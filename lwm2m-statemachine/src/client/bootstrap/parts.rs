@@ -20,7 +20,10 @@ use super::{
     session::Session,
     timeout::AccountTimeout,
 };
-use crate::{coap::RequestId, machine::Random};
+use crate::{
+    coap::RequestId,
+    machine::{Channel, Random},
+};
 
 /// The Bootstrap Sequence, and the bootstrap that is under way.
 #[derive(Debug)]
@@ -125,7 +128,8 @@ impl Bootstrap {
         connection: ConnectionId,
     ) -> Option<AccountId> {
         let session = self.on(connection)?;
-        let may_be_old = session.access.is_open && self.old_until.is_some_and(|until| now < until);
+        let may_be_old = session.access.is_open_over(Channel::Udp)
+            && self.old_until.is_some_and(|until| now < until);
         let is_served = session.takes_commands(may_be_old) && !self.is_offline;
         is_served.then_some(session.account)
     }

@@ -5,10 +5,11 @@ use core::time::Duration;
 use lwm2m_core::{Instant, Method};
 
 use super::{
-    super::event::{ConnectionId, FailureKind, RegistrationFailure},
+    super::event::{FailureKind, RegistrationFailure},
     lease::Lease,
+    link::{Connection, Link},
     parameters::Parameters,
-    registration::{Exchange, Kind, Link, Registration},
+    registration::{Exchange, Kind, Registration},
     step::{Outcome, Step},
 };
 use crate::coap::RequestId;
@@ -49,7 +50,7 @@ impl Registration {
             return;
         }
         self.abandon(step);
-        if matches!(self.link, Link::Up(_)) {
+        if self.links.own.up().is_some() {
             self.attempts.end_wait();
         }
         let next = self.attempts.next();
@@ -62,6 +63,7 @@ impl Registration {
 
     /// Ends the registration with a De-register (TS 5.3.3), then the connection.
     fn leave(&mut self, step: &mut Step<'_>) {
+        self.stay(step);
         match self.exchange.as_ref().map(|exchange| &exchange.kind) {
             // The server may have accepted it, so its answer is waited for.
             Some(Kind::Register(_) | Kind::Deregister(_)) => return,
@@ -89,9 +91,8 @@ impl Registration {
     /// this registration (TS 5.3.1), a De-register would end the new one.
     fn end(&mut self, step: &mut Step<'_>, lease: Lease) -> Option<Outcome> {
         let reason = RegistrationFailure::Disconnected;
-        let connection = match self.link {
-            Link::Up(connection) if !self.is_offline => connection,
-            _ => return Some(Outcome::DeregisterFailed(reason)),
+        let Some(connection) = self.links.own.up().filter(|_| !self.is_offline) else {
+            return Some(Outcome::DeregisterFailed(reason));
         };
         if step.is_registering_at(&connection.access) {
             self.ended = Some(lease);
@@ -107,9 +108,10 @@ impl Registration {
         }
         let message = lease.location.request(Method::Delete);
         let message = message.map_err(|_| RegistrationFailure::NoLocation);
-        match message.and_then(|message| step.request(connection.id, message)) {
+        match message.and_then(|message| step.request(connection, message)) {
             Ok(request) => {
-                self.begin(step, request, Kind::Deregister(lease.expires));
+                let kind = Kind::Deregister(lease.expires);
+                self.begin(step, connection, request, kind);
                 None
             }
             Err(reason) => Some(Outcome::DeregisterFailed(reason)),
@@ -118,20 +120,24 @@ impl Registration {
 
     /// Connects, registers, or updates the registration.
     fn go_on(&mut self, step: &mut Step<'_>) {
+        let channel = self.follow_binding(step);
         if self.exchange.is_some() || self.attempts.waits(step.now) || self.is_held(step) {
             return;
         }
-        match self.link {
+        match self.links.own {
             // A connection is made with what is there after the bootstrap, and so is a registration (TS 5.2.4).
             Link::None | Link::Up(_) if step.tree.is_holding() && self.lease.is_none() => {}
             Link::Asked(_) => {}
-            Link::Up(connection) if self.lease.is_some() => {
-                self.update_if_due(step, connection.id);
-            }
+            Link::Up(connection)
+            | Link::Moving {
+                from: connection, ..
+            } if self.lease.is_some() => self.update_if_due(step, connection),
             // What comes from a smartcard is compared with it before (TS 5.2.3.2).
             _ if !step.card.allows(&self.account) => {}
-            Link::None => step.outcomes.push(Outcome::Connect),
-            Link::Up(connection) => self.register(step, connection.id),
+            Link::None => step.outcomes.push(Outcome::Connect(channel)),
+            Link::Up(connection) => self.register(step, connection),
+            // Without a registration there is nothing to go on with, so it has ended before.
+            Link::Moving { .. } => {}
         }
     }
 
@@ -143,7 +149,7 @@ impl Registration {
     }
 
     /// Sends the Register (TS 8.2.4).
-    fn register(&mut self, step: &mut Step<'_>, connection: ConnectionId) {
+    fn register(&mut self, step: &mut Step<'_>, connection: Connection) {
         let parameters = self.parameters(step).ok_or(RegistrationFailure::Unusable);
         let sent = parameters.and_then(|parameters| {
             let message = parameters.register(step.identity);
@@ -151,14 +157,16 @@ impl Registration {
             Ok((step.request(connection, message)?, parameters))
         });
         match sent {
-            Ok((request, parameters)) => self.begin(step, request, Kind::Register(parameters)),
+            Ok((request, parameters)) => {
+                self.begin(step, connection, request, Kind::Register(parameters));
+            }
             Err(reason) => self.fail(step, reason, Duration::ZERO),
         }
     }
 
     /// Sends an Update if the lifetime asks for one, or someone did, or if something that the server
     /// knows has changed (TS 5.3.2).
-    fn update_if_due(&mut self, step: &mut Step<'_>, connection: ConnectionId) {
+    fn update_if_due(&mut self, step: &mut Step<'_>, connection: Connection) {
         let Some(lease) = &mut self.lease else {
             return;
         };
@@ -188,7 +196,7 @@ impl Registration {
             Ok(request) => {
                 lease.update_asked = false;
                 lease.tells(&parameters, step.now);
-                self.begin(step, request, Kind::Update(parameters));
+                self.begin(step, connection, request, Kind::Update(parameters));
             }
             Err(reason) => self.fail(step, reason, Duration::ZERO),
         }
@@ -225,10 +233,17 @@ impl Registration {
             .fail(step.now, step.retry, is_refused, at_least)
     }
 
-    pub(super) fn begin(&mut self, step: &Step<'_>, request: RequestId, kind: Kind) {
+    pub(super) fn begin(
+        &mut self,
+        step: &Step<'_>,
+        connection: Connection,
+        request: RequestId,
+        kind: Kind,
+    ) {
         self.exchange = Some(Exchange {
             request,
             sent: step.now,
+            channel: connection.channel,
             kind,
         });
     }
@@ -261,15 +276,8 @@ impl Registration {
         }
     }
 
-    pub(super) fn close(&mut self, step: &mut Step<'_>) {
-        if let Some(connection) = self.connection() {
-            self.link = Link::None;
-            step.outcomes.push(Outcome::Disconnect(connection));
-        }
-    }
-
     pub(super) fn close_inbound(&mut self, step: &mut Step<'_>) {
-        let connection = self.inbound.take();
+        let connection = self.links.end_inbound();
         step.outcomes.extend(connection.map(Outcome::Disconnect));
     }
 }

@@ -3,7 +3,7 @@
 use alloc::string::ToString as _;
 use core::time::Duration;
 
-use lwm2m_core::{Code, Instant};
+use lwm2m_core::Code;
 
 use super::{
     super::{
@@ -12,13 +12,14 @@ use super::{
         event::{ConnectionId, RegistrationFailure},
         retry::{Attempts, retry_after},
     },
-    lease::Lease,
+    lease::{Accepted, Lease},
+    link::{Connection, Lost},
     location::Location,
     parameters::Parameters,
-    registration::{Connection, Kind, Link, Registration},
+    registration::{Kind, Registration},
     step::{Outcome, Step},
 };
-use crate::coap::MessageRef;
+use crate::{coap::MessageRef, machine::Channel};
 
 impl Registration {
     /// The tree says something else of the account; `None` if it is no longer there.
@@ -68,69 +69,71 @@ impl Registration {
     }
 
     /// A connection with this name is being asked for. Only after [`Outcome::Connect`].
-    pub(super) fn connecting(&mut self, id: ConnectionId) {
+    pub(super) fn connecting(&mut self, id: ConnectionId, channel: Channel) {
         if let Some(access) = self.account.access {
-            self.link = Link::Asked(Connection { id, access });
+            self.links.own.ask(Connection {
+                id,
+                channel,
+                access,
+            });
         }
     }
 
     /// The connection is up.
     pub(super) fn connected(&mut self, step: &mut Step<'_>, id: ConnectionId, session: Session) {
-        let Link::Asked(connection) = self.link else {
+        let Some((connection, replaced)) = self.links.own.connected(id) else {
             return;
         };
-        if connection.id != id {
-            return;
-        }
-        self.link = Link::Up(connection);
         self.attempts.end_wait();
-        let last = self.last.replace(connection);
-        // A copy of a request that was received on the last connection isn't run again (RFC 7252 §4.5).
-        // In a new DTLS session there are none.
-        if let Some(last) = last
-            && last.access == connection.access
-            && (session == Session::Resumed || last.access.is_open)
-        {
-            step.endpoint.rename_peer(&last.id, id);
+        self.links.continue_last(step.endpoint, connection, session);
+        if replaced.is_some() {
+            self.abandon(step);
         }
-        match session {
-            Session::New => self.lease = None,
-            Session::Resumed => self.ask_update(),
+        if session == Session::Resumed && self.goes_on_over(connection) {
+            self.unconfirm();
+        } else {
+            self.lease = None;
+        }
+        if connection.channel == Channel::Sms {
+            self.close_inbound(step);
         }
         self.advance(step);
+        let replaced = replaced.map(|replaced| Outcome::Disconnect(replaced.id));
+        step.outcomes.extend(replaced);
     }
 
     /// The address that the server sees has changed.
     pub(super) fn address_changed(&mut self, step: &mut Step<'_>, id: ConnectionId) {
-        match self.link {
-            Link::Up(connection) if connection.id == id => {
-                if connection.access.is_open {
-                    self.abandon(step);
-                    self.lease = None;
-                } else {
-                    self.ask_update();
-                }
-                self.attempts.end_wait();
-                self.advance(step);
-            }
-            _ => {}
+        let Some(connection) = self.links.own.up().filter(|up| up.id == id) else {
+            return;
+        };
+        if connection.is_open() {
+            self.abandon(step);
+            self.lease = None;
+        } else {
+            self.ask_update();
         }
+        self.attempts.end_wait();
+        self.advance(step);
     }
 
     /// A connection is lost, or could not be made.
     pub(super) fn disconnected(&mut self, step: &mut Step<'_>, id: ConnectionId) {
-        if self.inbound == Some(id) {
-            self.inbound = None;
+        if self.links.inbound() == Some(id) {
+            self.links.end_inbound();
             return;
         }
-        if self.connection() != Some(id) {
-            return;
+        match self.links.own.lose(id) {
+            Lost::Nothing => return,
+            Lost::Asked => return self.not_moved(step),
+            Lost::Used => {}
         }
-        self.link = Link::None;
+        let is_asked = self.links.own.asked().is_some();
         let reason = RegistrationFailure::Disconnected;
         match self.exchange.take().map(|exchange| exchange.kind) {
             Some(Kind::Deregister(_)) => step.outcomes.push(Outcome::DeregisterFailed(reason)),
             // The registration goes on, and the application knows of the connection.
+            None if self.lease.is_some() && is_asked => {}
             None if self.lease.is_some() => {
                 self.wait(step, reason, Duration::ZERO);
             }
@@ -172,9 +175,18 @@ impl Registration {
     }
 
     /// The other side has begun a connection, which replaces an earlier one.
-    pub(super) fn take_inbound(&mut self, step: &mut Step<'_>, connection: ConnectionId) {
+    pub(super) fn take_inbound(&mut self, step: &mut Step<'_>, id: ConnectionId, channel: Channel) {
         self.close_inbound(step);
-        self.inbound = Some(connection);
+        self.links.take_inbound(id, channel);
+        if let (Channel::Sms, Some(access)) = (channel, self.account.access) {
+            let connection = Connection {
+                id,
+                channel,
+                access,
+            };
+            self.links
+                .continue_last(step.endpoint, connection, Session::New);
+        }
     }
 
     /// An Update is asked for, even if nothing has changed.
@@ -207,10 +219,14 @@ impl Registration {
         let Some(exchange) = self.exchange.take() else {
             return;
         };
-        let sent = exchange.sent;
+        let accepted = Accepted {
+            sent: exchange.sent,
+            channel: exchange.channel,
+            next_takes: step.max_transmit_wait,
+        };
         match exchange.kind {
-            Kind::Register(known) => self.registered(step, known, sent, response),
-            Kind::Update(known) => self.updated(step, known, sent, response),
+            Kind::Register(known) => self.registered(step, known, accepted, response),
+            Kind::Update(known) => self.updated(step, known, accepted, response),
             Kind::Deregister(_) => step.outcomes.push(match response.code() {
                 // 4.04: there is no such registration, which is what was asked for.
                 Code::DELETED | Code::NOT_FOUND => Outcome::Deregistered,
@@ -238,7 +254,7 @@ impl Registration {
         &mut self,
         step: &mut Step<'_>,
         known: Parameters,
-        sent: Instant,
+        accepted: Accepted,
         response: &MessageRef<'_>,
     ) {
         let location = match response.code() {
@@ -249,8 +265,7 @@ impl Registration {
             Ok(location) => {
                 self.attempts = Attempts::default();
                 let path = location.to_string();
-                let wait = step.max_transmit_wait;
-                self.lease = Some(Lease::new(location, known, sent, wait));
+                self.lease = Some(Lease::new(location, known, accepted));
                 step.outcomes.push(Outcome::Registered { location: path });
             }
             Err(reason) => self.fail(step, reason, retry_after(response)),
@@ -261,7 +276,7 @@ impl Registration {
         &mut self,
         step: &mut Step<'_>,
         known: Parameters,
-        sent: Instant,
+        accepted: Accepted,
         response: &MessageRef<'_>,
     ) {
         let reason = RegistrationFailure::Refused(response.code());
@@ -269,7 +284,7 @@ impl Registration {
             (Code::CHANGED, Some(lease)) => {
                 self.attempts = Attempts::default();
                 let has_sms = known.has_sms();
-                lease.prolong(known, sent, step.max_transmit_wait);
+                lease.prolong(known, accepted);
                 step.outcomes.push(Outcome::Updated);
                 if !has_sms {
                     self.close_inbound(step);

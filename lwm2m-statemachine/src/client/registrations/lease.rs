@@ -5,9 +5,11 @@ use core::time::Duration;
 use lwm2m_core::Instant;
 
 use super::{
+    super::retry::Attempts,
     location::Location,
     parameters::{Parameters, Told},
 };
+use crate::machine::Channel;
 
 /// A registration that stands. It needs no connection: it goes on when there is one again.
 #[derive(Debug)]
@@ -27,38 +29,46 @@ pub(super) struct Lease {
     pub(super) is_stale: bool,
     /// The server has answered since the link came back: it may be notified (TS 8.3).
     pub(super) is_confirmed: bool,
+    /// The channel over which the server has accepted it last.
+    pub(super) channel: Channel,
+    /// The attempts to move to the channel that the binding says.
+    pub(super) moves: Attempts,
+}
+
+/// How a request was sent that the server has accepted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Accepted {
+    /// When it was sent.
+    pub(super) sent: Instant,
+    /// Over which channel.
+    pub(super) channel: Channel,
+    /// How long the next one may take.
+    pub(super) next_takes: Duration,
 }
 
 impl Lease {
-    /// The server has accepted a Register with these parameters, which was sent at `sent`.
-    pub(super) fn new(
-        location: Location,
-        known: Parameters,
-        sent: Instant,
-        max_transmit_wait: Duration,
-    ) -> Self {
+    /// The server has accepted a Register with these parameters.
+    pub(super) fn new(location: Location, known: Parameters, accepted: Accepted) -> Self {
         Self {
             location,
-            expires: sent + known.lifetime(),
-            update_at: sent + known.update_after(max_transmit_wait),
+            expires: accepted.sent + known.lifetime(),
+            update_at: accepted.sent + known.update_after(accepted.next_takes),
             known,
             unsure: Told::default(),
             update_asked: false,
             // Something may have changed while the Register was under way.
             is_stale: true,
             is_confirmed: true,
+            channel: accepted.channel,
+            moves: Attempts::default(),
         }
     }
 
-    /// The server has accepted an Update with these parameters, which was sent at `sent`.
-    pub(super) fn prolong(
-        &mut self,
-        known: Parameters,
-        sent: Instant,
-        max_transmit_wait: Duration,
-    ) {
-        self.expires = sent + known.lifetime();
-        self.update_at = sent + known.update_after(max_transmit_wait);
+    /// The server has accepted an Update with these parameters.
+    pub(super) fn prolong(&mut self, known: Parameters, accepted: Accepted) {
+        self.expires = accepted.sent + known.lifetime();
+        self.update_at = accepted.sent + known.update_after(accepted.next_takes);
+        self.channel = accepted.channel;
         self.known = known;
         self.unsure = Told::default();
         self.is_stale = true;

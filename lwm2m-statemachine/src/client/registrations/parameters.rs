@@ -13,7 +13,10 @@ use super::{
     super::{config::Identity, discover::object_list},
     location::Location,
 };
-use crate::coap::{MessageBuf, OptionError};
+use crate::{
+    coap::{MessageBuf, OptionError},
+    machine::Channel,
+};
 
 /// Room for all of a Register but the object list.
 const CAPACITY: usize = 96;
@@ -142,11 +145,27 @@ impl Parameters {
         self.binding.has_sms()
     }
 
+    /// The channel on which the server expects the Client.
+    pub(super) const fn channel(&self) -> Channel {
+        channel_of(self.binding)
+    }
+
     /// How long after the server learned of these parameters the next Update is due: early enough
-    /// that all its retransmissions fit into the lifetime, and never before half of it.
-    pub(super) fn update_after(&self, max_transmit_wait: Duration) -> Duration {
+    /// that it and all its retransmissions, which take this long, fit into the lifetime, and never
+    /// before half of it.
+    pub(super) fn update_after(&self, takes: Duration) -> Duration {
         let lifetime = self.lifetime.as_duration();
-        lifetime.saturating_sub(max_transmit_wait.min(lifetime / 2))
+        lifetime.saturating_sub(takes.min(lifetime / 2))
+    }
+}
+
+/// The channel that a binding says the server uses (TS Table 8). With both, the Client itself begins on
+/// UDP: what comes over SMS is only answered there.
+pub(super) const fn channel_of(binding: BindingMode) -> Channel {
+    if binding.has_udp() {
+        Channel::Udp
+    } else {
+        Channel::Sms
     }
 }
 

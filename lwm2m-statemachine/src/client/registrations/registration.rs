@@ -13,7 +13,8 @@
 //! ```
 //!
 //! A lost link leaves the lease as it is; the end of the lifetime leaves the link as it is. At a server with several
-//! accounts, a Register waits for the De-register of another one, and a De-register for the Register.
+//! accounts, a Register waits for the De-register of another one, and a De-register for the Register. Where the
+//! binding says another channel, the [link moves](super::moving).
 
 use lwm2m_core::Instant;
 
@@ -24,19 +25,17 @@ use super::{
         retry::Attempts,
     },
     lease::Lease,
+    link::Link,
+    links::Links,
     parameters::Parameters,
 };
-use crate::coap::RequestId;
+use crate::{coap::RequestId, machine::Channel};
 
 /// The registration of one account.
 #[derive(Debug)]
 pub(super) struct Registration {
     pub(super) account: Account,
-    pub(super) link: Link,
-    /// A connection that the other side has begun.
-    pub(super) inbound: Option<ConnectionId>,
-    /// The last connection that was up.
-    pub(super) last: Option<Connection>,
+    pub(super) links: Links,
     pub(super) lease: Option<Lease>,
     /// What is to be ended, and waits: for the Register of another account at this server, or for an answer.
     pub(super) ended: Option<Lease>,
@@ -52,27 +51,12 @@ pub(super) struct Registration {
     pub(super) armed: Option<Instant>,
 }
 
-/// The connection to the server.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Link {
-    None,
-    /// The application is asked for it.
-    Asked(Connection),
-    Up(Connection),
-}
-
-/// A connection, and what it is made with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Connection {
-    pub(super) id: ConnectionId,
-    pub(super) access: Access,
-}
-
-/// A request that is under way, and when it was sent.
+/// A request that is under way, when it was sent, and over which channel.
 #[derive(Debug)]
 pub(super) struct Exchange {
     pub(super) request: RequestId,
     pub(super) sent: Instant,
+    pub(super) channel: Channel,
     pub(super) kind: Kind,
 }
 
@@ -89,9 +73,7 @@ impl Registration {
     pub(super) fn new(account: Account, is_offline: bool) -> Self {
         Self {
             account,
-            link: Link::None,
-            inbound: None,
-            last: None,
+            links: Links::NONE,
             lease: None,
             ended: None,
             exchange: None,
@@ -103,30 +85,6 @@ impl Registration {
         }
     }
 
-    /// The connection that the Client has asked for.
-    pub(super) const fn connection(&self) -> Option<ConnectionId> {
-        match self.link {
-            Link::None => None,
-            Link::Asked(connection) | Link::Up(connection) => Some(connection.id),
-        }
-    }
-
-    /// The connection that the other side has begun.
-    pub(super) const fn inbound(&self) -> Option<ConnectionId> {
-        self.inbound
-    }
-
-    /// Whether this connection is one of the account, and up.
-    pub(super) fn is_up(&self, connection: ConnectionId) -> bool {
-        let own = matches!(self.link, Link::Up(own) if own.id == connection);
-        own || self.inbound == Some(connection)
-    }
-
-    /// Whether this connection is one of the account.
-    pub(super) fn has(&self, connection: ConnectionId) -> bool {
-        self.connection() == Some(connection) || self.inbound == Some(connection)
-    }
-
     /// Whether the registration stands, with or without a connection.
     pub(super) const fn is_registered(&self) -> bool {
         self.lease.is_some()
@@ -136,10 +94,8 @@ impl Registration {
     /// (TS 5.4), not after its lifetime, and not offline.
     pub(super) fn serving(&self, now: Instant) -> Option<ConnectionId> {
         let lease = self.lease.as_ref()?;
-        match self.link {
-            Link::Up(connection) if !self.is_offline && now < lease.expires => Some(connection.id),
-            _ => None,
-        }
+        let up = self.links.own.up()?;
+        (!self.is_offline && now < lease.expires).then_some(up.id)
     }
 
     /// The connection for notifications. When the link comes back the server hears an Update first
@@ -152,7 +108,7 @@ impl Registration {
 
     /// Whether requests are served on this connection.
     pub(super) fn serves(&self, now: Instant, connection: ConnectionId) -> bool {
-        let is_inbound = self.inbound == Some(connection) && !self.is_offline;
+        let is_inbound = self.links.inbound() == Some(connection) && !self.is_offline;
         match self.account.role {
             AccountRole::Server(_) if is_inbound => self.takes_sms(now),
             AccountRole::Server(_) => self.serving(now) == Some(connection),
@@ -189,10 +145,9 @@ impl Registration {
     }
 
     /// Whether nothing is left of an account that is no longer in the tree.
-    pub(super) const fn is_over(&self) -> bool {
-        let has_link = !matches!(self.link, Link::None) || self.inbound.is_some();
+    pub(super) fn is_over(&self) -> bool {
         let has_lease = self.lease.is_some() || self.ended.is_some();
-        self.is_gone && self.exchange.is_none() && !has_lease && !has_link
+        self.is_gone && self.exchange.is_none() && !has_lease && self.links.is_empty()
     }
 
     pub(super) fn state(&self, is_started: bool) -> RegistrationState {
@@ -217,22 +172,26 @@ impl Registration {
     pub(super) fn deadline(&self, is_started: bool) -> Option<Instant> {
         let lease = self.lease.as_ref();
         let end = self.ends_at();
-        let waits = self.exchange.is_some() || self.is_leaving || self.is_offline;
-        let next = match self.link {
-            _ if waits || !self.is_wanted(is_started) => None,
+        let rests = self.is_leaving || self.is_offline || !self.is_wanted(is_started);
+        let next = match self.links.own {
+            _ if rests || self.exchange.is_some() => None,
             Link::Asked(_) => None,
             Link::None => self.attempts.next(),
-            Link::Up(_) => self.attempts.next().or(lease.map(Lease::update_at)),
+            Link::Up(_) | Link::Moving { .. } => {
+                self.attempts.next().or(lease.map(Lease::update_at))
+            }
         };
-        [end, next].into_iter().flatten().min()
+        let moves = match self.links.own {
+            Link::Up(_) if !rests => lease.and_then(|lease| lease.moves.next()),
+            _ => None,
+        };
+        [end, next, moves].into_iter().flatten().min()
     }
 
     /// What the connection is made with on which a registration is being ended: a De-register is under way, or
     /// will be when a Register is answered.
     pub(super) fn ending(&self, is_started: bool) -> Option<Access> {
-        let Link::Up(connection) = self.link else {
-            return None;
-        };
+        let connection = self.links.own.up()?;
         let is_ending = match self.exchange.as_ref().map(|exchange| &exchange.kind) {
             Some(Kind::Deregister(_)) => true,
             Some(Kind::Register(_) | Kind::Update(_)) => {
@@ -252,9 +211,9 @@ impl Registration {
     /// What the connection is made with on which a Register is under way.
     pub(super) fn registering(&self) -> Option<Access> {
         let exchange = self.exchange.as_ref()?;
-        match (&exchange.kind, self.link) {
-            (Kind::Register(_), Link::Up(connection)) => Some(connection.access),
-            _ => None,
+        match exchange.kind {
+            Kind::Register(_) => Some(self.links.own.up()?.access),
+            Kind::Update(_) | Kind::Deregister(_) => None,
         }
     }
 

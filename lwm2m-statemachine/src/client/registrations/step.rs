@@ -14,17 +14,21 @@ use super::{
         retry::Retry,
     },
     card::CardWatch,
+    link::Connection,
     location::Location,
     parameters::ObjectList,
     registration::Registration,
 };
-use crate::coap::{Endpoint, MessageBuf, RequestId, RequestOptions};
+use crate::{
+    coap::{Endpoint, MessageBuf, RequestId, RequestOptions},
+    machine::Channel,
+};
 
 /// What a step of a registration asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// Ask the application for a new connection.
-    Connect,
+    /// Ask the application for a new connection over this channel.
+    Connect(Channel),
     Registered {
         location: String,
     },
@@ -100,12 +104,15 @@ impl Step<'_> {
     /// Sends a request to the server of a connection.
     pub(super) fn request(
         &mut self,
-        connection: ConnectionId,
+        connection: Connection,
         message: MessageBuf,
     ) -> Result<RequestId, RegistrationFailure> {
-        let options = RequestOptions::default();
+        let options = RequestOptions {
+            channel: connection.channel,
+            ..RequestOptions::default()
+        };
         self.endpoint
-            .request(self.now, connection, message, options)
+            .request(self.now, connection.id, message, options)
             .map_err(RegistrationFailure::Overload)
     }
 }

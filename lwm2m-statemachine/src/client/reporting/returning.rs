@@ -209,6 +209,7 @@ impl Reporting {
         };
         let options = NotifyOptions {
             confirmable: true,
+            channel: context.registrations.channel(connection),
             ..NotifyOptions::default()
         };
         let entry = &mut observation.observer.entry;

@@ -53,6 +53,7 @@ impl Reporting {
                 let number = self.numbers.next();
                 let options = NotifyOptions {
                     confirmable: self.reliability == Reliability::Confirmable,
+                    channel: context.registrations.channel(connection),
                     ..NotifyOptions::default()
                 };
                 let sent = send(
@@ -107,8 +108,8 @@ impl Reporting {
         let entry = &observation.observer.entry;
         let options = NotifyOptions {
             confirmable: true,
+            channel: context.registrations.channel(connection),
             resource: Some(entry.resource()),
-            ..NotifyOptions::default()
         };
         let (now, token) = (context.now, entry.token());
         let message = MessageBuf::response(refusal.code());

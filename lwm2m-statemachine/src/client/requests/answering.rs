@@ -11,6 +11,7 @@ use super::{
         },
         refusal::Refusal,
     },
+    bindings::UsableBindings,
     deferred::{OpenKind, OpenRequest},
     operations::read,
     parts::{Context, Effect, Progress, Requests, effect_if, not_observed, refuse},
@@ -56,7 +57,7 @@ impl Requests {
         let open = open.ok_or(DeferredError::NotOpen(id))?;
         let progress = result
             .map_err(Refusal::Application)
-            .and_then(|()| carry_out(context, &open));
+            .and_then(|()| carry_out(context, &open, self.bindings));
         let (answer, effect) = match progress {
             Ok(Progress::Done(answer, effect)) => (answer, effect),
             Ok(Progress::Large(answer, read)) => {
@@ -139,7 +140,11 @@ impl Requests {
 }
 
 /// Carries out a deferred request. Its target and the rights on it may have changed meanwhile.
-fn carry_out(context: &mut Context<'_>, open: &OpenRequest) -> Result<Progress, Refusal> {
+fn carry_out(
+    context: &mut Context<'_>,
+    open: &OpenRequest,
+    bindings: UsableBindings,
+) -> Result<Progress, Refusal> {
     let (server, path) = (open.server, open.path);
     match &open.kind {
         OpenKind::Execute(arguments) => {
@@ -169,7 +174,7 @@ fn carry_out(context: &mut Context<'_>, open: &OpenRequest) -> Result<Progress, 
         }
         OpenKind::Change { request, .. } => {
             access::authorize(&*context.tree, server, request.operation, path)?;
-            let commit = request.commit(context.tree)?;
+            let commit = request.commit(context.tree, bindings)?;
             Ok(Progress::committed(commit, |_| None))
         }
     }

@@ -4,14 +4,16 @@
 use alloc::{boxed::Box, vec::Vec};
 
 use lwm2m_core::{
-    BindingMode, Code, ContentFormat, ObjectId, Operation, Path, ResourceId, ShortServerId, Value,
-    WriteMode, codec::Scope,
+    Code, ContentFormat, ObjectId, Operation, Path, ShortServerId, WriteMode, codec::Scope,
 };
 use lwm2m_objects::{Change, CheckedChanges, ObjectTree, Transaction, access};
 
-use super::super::{
-    event::{AccountId, ClientEvent},
-    refusal::Refusal,
+use super::{
+    super::{
+        event::{AccountId, ClientEvent},
+        refusal::Refusal,
+    },
+    bindings::UsableBindings,
 };
 use crate::{
     coap::{MessageBuf, MessageRef, OptionNumber},
@@ -77,8 +79,12 @@ impl<'b> ChangeRequest<&'b [u8]> {
 
 impl<B: AsRef<[u8]>> ChangeRequest<B> {
     /// Makes the changes.
-    pub(super) fn commit(&self, tree: &mut ObjectTree) -> Result<Commit, Refusal> {
-        let Prepared { changes, answer } = self.prepare(tree)?;
+    pub(super) fn commit(
+        &self,
+        tree: &mut ObjectTree,
+        bindings: UsableBindings,
+    ) -> Result<Commit, Refusal> {
+        let Prepared { changes, answer } = self.prepare(tree, bindings)?;
         let differences = tree.commit(&changes)?;
         Ok(Commit {
             answer,
@@ -88,13 +94,19 @@ impl<B: AsRef<[u8]>> ChangeRequest<B> {
     }
 
     /// Checks the payload against the tree.
-    pub(super) fn prepare(&self, tree: &ObjectTree) -> Result<Prepared, Refusal> {
+    pub(super) fn prepare(
+        &self,
+        tree: &ObjectTree,
+        bindings: UsableBindings,
+    ) -> Result<Prepared, Refusal> {
         let prepared = match self.operation {
             Operation::Create => self.create(tree),
             Operation::Delete => self.delete(tree),
             _ => self.write(tree),
         }?;
-        check_bindings(tree, prepared.changes.iter())?;
+        if !bindings.fit(tree, &prepared.changes.iter()) {
+            return Err(Refusal::Malformed);
+        }
         Ok(prepared)
     }
 
@@ -177,37 +189,6 @@ fn created(changes: &[Change]) -> Vec<Path> {
     });
     let theirs = |path: &Path| path.object() != Some(ObjectId::ACCESS_CONTROL);
     created.filter(theirs).collect()
-}
-
-/// Checks that a server chooses only what the Client supports as its binding (TS 5.3.1.1, E.2): 4.00
-/// else.
-fn check_bindings<'c>(
-    tree: &ObjectTree,
-    mut changes: impl Iterator<Item = &'c Change>,
-) -> Result<(), Refusal> {
-    /// Binding of the Server Object (TS E.2).
-    const BINDING: ResourceId = ResourceId::new(7);
-    /// Supported Binding and Modes of the Device (TS E.4).
-    const SUPPORTED: Path = Path::of(&[3, 0, 16]).unwrap();
-    let is_usable = |text: &str| {
-        let binding: Option<BindingMode> = text.parse().ok();
-        match (binding, tree.get(SUPPORTED)) {
-            (Some(binding), Some(Value::String(supported))) => binding.is_supported_by(&supported),
-            (binding, _) => binding.is_some(),
-        }
-    };
-    let fits = changes.all(|change| match change {
-        Change::Set {
-            path: Path::Resource(ObjectId::SERVER, _, BINDING),
-            value: Value::String(text),
-        } => is_usable(text),
-        _ => true,
-    });
-    if fits {
-        Ok(())
-    } else {
-        Err(Refusal::Malformed)
-    }
 }
 
 fn locate(answer: &mut MessageBuf, path: Path) -> Result<(), Refusal> {

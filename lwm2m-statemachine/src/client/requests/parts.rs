@@ -18,6 +18,7 @@ use super::{
         reporting::{Cancellation, NewObservation, Reporting},
         timers::Timers,
     },
+    bindings::UsableBindings,
     commits::Commit,
     deferred::{Deferred, OpenKind},
     large::{LargeRead, LargeReads},
@@ -35,6 +36,7 @@ pub(in crate::client) struct Requests {
     pub(super) single_resource_format: ContentFormat,
     /// Where servers find the Objects.
     pub(super) root: Root,
+    pub(super) bindings: UsableBindings,
 }
 
 impl Requests {
@@ -49,6 +51,9 @@ impl Requests {
             large: LargeReads::default(),
             single_resource_format: config.single_resource_format,
             root,
+            bindings: UsableBindings {
+                has_number: config.announced.sms_number.is_some(),
+            },
         }
     }
 

@@ -125,12 +125,15 @@ impl Requests {
             _ => self.deferred.covers(DeferredOperation::Change, path),
         };
         if deferred {
-            let changes = asked.prepare(context.tree)?.changes.into_changes();
+            let changes = asked
+                .prepare(context.tree, self.bindings)?
+                .changes
+                .into_changes();
             let request = asked.into_owned();
             let kind = OpenKind::Change { request, changes };
             return self.wait((server, account), path, kind);
         }
-        let commit = asked.commit(context.tree)?;
+        let commit = asked.commit(context.tree, self.bindings)?;
         let event = |changes| Some(asked.event(account, changes));
         Ok(Progress::committed(commit, event))
     }

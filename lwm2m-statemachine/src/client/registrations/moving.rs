@@ -1,0 +1,102 @@
+//! The link follows the binding from one channel to the other (TS 5.3.1.1).
+//!
+//! A server hears of a new binding by an Update over the channel in use (TS 5.3.2). Once it has accepted
+//! that, the application is asked for a connection over the new channel. Until this one is up, what is there
+//! goes on, so nothing is lost if it can't be had. Then a Register follows on it, or an Update if it goes on
+//! with a session, and the old connection ends.
+
+use core::time::Duration;
+
+use lwm2m_objects::{Typed as _, typed::Server};
+
+use super::{
+    super::retry::Attempts,
+    link::{Connection, Link},
+    parameters::channel_of,
+    registration::Registration,
+    step::{Outcome, Step},
+};
+use crate::machine::Channel;
+
+impl Registration {
+    /// Brings the link to the channel that the binding says, and returns that. With a registration, that is
+    /// the one that the server has accepted; without one it is the one of the Server Object Instance.
+    pub(super) fn follow_binding(&mut self, step: &mut Step<'_>) -> Channel {
+        let channel = self.channel_of_binding(step);
+        match (self.links.own, &mut self.lease) {
+            (Link::Moving { from, .. }, _) if from.channel == channel => self.stay(step),
+            // What was there is over, so there is nothing to go on with.
+            (Link::Moving { from, to }, None) => {
+                self.links.own = Link::Asked(to);
+                step.outcomes.push(Outcome::Disconnect(from.id));
+            }
+            (Link::Asked(asked), _) if asked.channel != channel => self.close(step),
+            (Link::Up(up), Some(lease)) => {
+                if up.channel == channel {
+                    lease.moves = Attempts::default();
+                } else if !lease.moves.waits(step.now) {
+                    step.outcomes.push(Outcome::Connect(channel));
+                }
+            }
+            (Link::Up(up), None) if up.channel != channel && self.exchange.is_none() => {
+                self.close(step);
+            }
+            _ => {}
+        }
+        channel
+    }
+
+    /// The channel that the binding says. A device without a number can't be reached over SMS, nor can a
+    /// server; then it is UDP (TS 5.3.1.1).
+    fn channel_of_binding(&self, step: &Step<'_>) -> Channel {
+        let channel = if let Some(lease) = &self.lease {
+            lease.known.channel()
+        } else {
+            let instance = self.account.server_instance;
+            let server = instance.and_then(|instance| Server::load(step.tree.settled(), instance));
+            server.map_or(Channel::Udp, |server| channel_of(server.binding))
+        };
+        let can_reach = |channel| {
+            let access = self.account.access.as_ref();
+            access.is_some_and(|access| access.has(channel)) && step.identity.sms.is_some()
+        };
+        match channel {
+            Channel::Sms if can_reach(channel) => Channel::Sms,
+            _ => Channel::Udp,
+        }
+    }
+
+    /// The connection over the other channel could not be made: it is asked for later.
+    pub(super) fn not_moved(&mut self, step: &mut Step<'_>) {
+        if let Some(lease) = &mut self.lease {
+            let (now, is_refused) = (step.now, false);
+            lease
+                .moves
+                .fail(now, step.retry, is_refused, Duration::ZERO);
+        }
+    }
+
+    /// The connection over the other channel is no longer asked for.
+    pub(super) fn stay(&mut self, step: &mut Step<'_>) {
+        let asked = self.links.own.stay();
+        let asked = asked.map(|asked| Outcome::Disconnect(asked.id));
+        step.outcomes.extend(asked);
+    }
+
+    /// Whether the registration goes on over a connection that continues a session. Without security a
+    /// server knows a device by its address or its number, so nothing goes on from one channel to the other.
+    pub(super) fn goes_on_over(&self, connection: Connection) -> bool {
+        self.lease.as_ref().is_some_and(|lease| {
+            let was_open = connection.access.is_open_over(lease.channel);
+            lease.channel == connection.channel || !was_open && !connection.is_open()
+        })
+    }
+
+    /// All connections that the Client has asked for end.
+    pub(super) fn close(&mut self, step: &mut Step<'_>) {
+        let all = self.links.own.all();
+        self.links.own = Link::None;
+        step.outcomes
+            .extend(all.map(|connection| Outcome::Disconnect(connection.id)));
+    }
+}
