@@ -14,7 +14,7 @@ use super::{
     downloads::{self, Downloads},
     event::{AccountId, ClientEvent, ConnectionId, Events},
     flows::{Flow, Flows},
-    registrations::{self, ObjectList, Registrations, Report, Terms},
+    registrations::{self, ObjectList, Registrations, Report, Takes, Terms},
     reporting::{self, Known, Reporting},
     requests::{self, Effect, Requests},
     retry::Retry,
@@ -54,7 +54,10 @@ impl Parts {
         let requests = Requests::new(&config, identity.root.clone());
         let flows = Flows::new(&config.coap.transmission);
         let attributes = AttributeStore::new(config.most_attributes);
-        let max_transmit_wait = config.coap.transmission.max_transmit_wait();
+        let takes = Takes {
+            udp: config.coap.transmission.max_transmit_wait(),
+            sms: config.coap.sms_round_trip(),
+        };
         let reporting = Reporting::new(&config);
         let (retry, settings) = (config.retry, Settings::of(&config));
         let mut endpoint = config.coap;
@@ -68,7 +71,7 @@ impl Parts {
         let endpoint = Endpoint::new(endpoint);
         let terms = Terms {
             identity,
-            max_transmit_wait,
+            takes,
             digest_key,
             retry: Retry {
                 backoff: retry,

@@ -25,7 +25,7 @@ use self::{
     step::{Others, Outcome, Step},
 };
 pub(super) use self::{
-    context::{Context, Report, Terms},
+    context::{Context, Report, Takes, Terms},
     parameters::ObjectList,
 };
 use super::{
@@ -547,7 +547,7 @@ impl Registrations {
             endpoint: context.endpoint,
             identity: &self.terms.identity,
             list: &mut context.list,
-            max_transmit_wait: self.terms.max_transmit_wait,
+            takes: self.terms.takes,
             retry: &mut self.terms.retry,
             is_started,
             others: Others { before, after },

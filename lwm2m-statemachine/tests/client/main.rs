@@ -41,6 +41,7 @@ mod reporting_model;
 mod request;
 mod rights_disturbed;
 mod servers;
+mod short_messages;
 #[cfg(feature = "smartcard")]
 mod smartcard;
 mod statistics;

@@ -15,13 +15,30 @@ use super::{
     },
     parameters::ObjectList,
 };
-use crate::coap::Endpoint;
+use crate::{coap::Endpoint, machine::Channel};
+
+/// How long a request may take before it counts as unanswered: MAX_TRANSMIT_WAIT, and MAX_RTT over SMS, where
+/// nothing is retransmitted.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::client) struct Takes {
+    pub(in crate::client) udp: Duration,
+    pub(in crate::client) sms: Duration,
+}
+
+impl Takes {
+    pub(super) const fn over(self, channel: Channel) -> Duration {
+        match channel {
+            Channel::Udp => self.udp,
+            Channel::Sms => self.sms,
+        }
+    }
+}
 
 /// What is the same for all registrations.
 #[derive(Debug)]
 pub(in crate::client) struct Terms {
     pub(in crate::client) identity: Identity,
-    pub(in crate::client) max_transmit_wait: Duration,
+    pub(in crate::client) takes: Takes,
     pub(in crate::client) retry: Retry,
     pub(in crate::client) digest_key: DigestKey,
 }

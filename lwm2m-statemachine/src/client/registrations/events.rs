@@ -222,7 +222,7 @@ impl Registration {
         let accepted = Accepted {
             sent: exchange.sent,
             channel: exchange.channel,
-            next_takes: step.max_transmit_wait,
+            next_takes: step.takes.over(exchange.channel),
         };
         match exchange.kind {
             Kind::Register(known) => self.registered(step, known, accepted, response),

@@ -1,8 +1,6 @@
 //! What a registration needs for a step, and what a step asks for.
 
 use alloc::{string::String, vec::Vec};
-use core::time::Duration;
-
 use lwm2m_core::Instant;
 use lwm2m_objects::ObjectTree;
 
@@ -14,6 +12,7 @@ use super::{
         retry::Retry,
     },
     card::CardWatch,
+    context::Takes,
     link::Connection,
     location::Location,
     parameters::ObjectList,
@@ -51,7 +50,7 @@ pub(super) struct Step<'c> {
     pub(super) endpoint: &'c mut Endpoint<ConnectionId>,
     pub(super) identity: &'c Identity,
     pub(super) list: &'c mut ObjectList,
-    pub(super) max_transmit_wait: Duration,
+    pub(super) takes: Takes,
     pub(super) retry: &'c mut Retry,
     /// Whether the application wants registrations.
     pub(super) is_started: bool,

@@ -13,7 +13,10 @@ use super::{
     table::Observation,
     view::View,
 };
-use crate::coap::{FailureReason, MessageBuf, NotificationId, NotifyOptions, SendError, Token};
+use crate::{
+    coap::{FailureReason, MessageBuf, NotificationId, NotifyOptions, SendError, Token},
+    machine::Channel,
+};
 use alloc::vec::Vec;
 
 impl Reporting {
@@ -261,7 +264,19 @@ impl Reporting {
         let Some(id) = self.table.find(account, token) else {
             return self.go_on(context, rest);
         };
+        let connection = context.registrations.connection(account);
+        let channel = connection.map(|connection| context.registrations.channel(connection));
         match reason {
+            // Over SMS it was sent once (TS 8.6.2), so its loss doesn't mean that the server is gone. The next
+            // one is confirmable again.
+            FailureReason::Timeout if channel == Some(Channel::Sms) => {
+                if let Some(observation) = self.table.get_mut(id) {
+                    observation.note_not_sent(notification);
+                }
+                if let Some(rest) = rest {
+                    self.retry_stored(context, rest);
+                }
+            }
             // What ends with its connection has been made up for.
             FailureReason::Superseded | FailureReason::PeerDropped if rest.is_none() => {}
             FailureReason::NotSent

@@ -20,8 +20,8 @@ pub struct Config {
     /// an Empty acknowledgement and the answer becomes a separate response (RFC 7252 §5.2.2). Must
     /// be well below ACK_TIMEOUT. Default: 500 ms.
     pub acknowledgement_delay: Duration,
-    /// How long to wait for the response to a request that was acknowledged or is non-confirmable;
-    /// [`MAX_TRANSMIT_WAIT`](TransmissionParameters::max_transmit_wait) if `None`.
+    /// How long to wait for the response to a request that was acknowledged or is non-confirmable, not
+    /// over SMS; [`MAX_TRANSMIT_WAIT`](TransmissionParameters::max_transmit_wait) if `None`.
     pub response_timeout: Option<Duration>,
     /// The preferred block size in bytes: larger bodies are split into blocks of this size, or of a
     /// smaller size if the peer asks for it. Rounded down to 16, 32, 64, 128, 256, 512 or 1024.
@@ -31,6 +31,11 @@ pub struct Config {
     /// fit, but is at least 16 bytes. Default: 140, which is one SMS. Use more if the transport
     /// concatenates messages, and less if it needs room for its security (TS 7.2.2.1.6).
     pub sms_size: usize,
+    /// MAX_LATENCY over SMS: how long a short message may take to arrive (RFC 7252 §4.8.2). Default: 3
+    /// minutes. A request over SMS isn't retransmitted; it waits for its response as long as both may
+    /// take, and PROCESSING_DELAY: 362 seconds. So does a confirmable notification for its
+    /// acknowledgement. Copies of what arrives over SMS are recognised for MAX_TRANSMIT_SPAN longer.
+    pub sms_latency: Duration,
     /// Whether the blocks of requests are passed to the application one by one
     /// ([`Incoming::RequestBlock`](super::Incoming::RequestBlock)). By default requests are
     /// assembled.
@@ -66,6 +71,7 @@ impl Config {
             response_timeout: None,
             block_size: 1024,
             sms_size: 140,
+            sms_latency: Duration::from_secs(180),
             stream_requests: false,
             transfer_lifetime: None,
             transfer_deadline: Duration::from_secs(3600),
@@ -82,6 +88,21 @@ impl Config {
     }
 }
 
+impl Config {
+    /// How long a request may take over SMS: MAX_RTT, with the latency of short messages.
+    pub(crate) fn sms_round_trip(&self) -> Duration {
+        self.over_sms().max_rtt()
+    }
+
+    /// The transmission parameters with the latency of short messages.
+    fn over_sms(&self) -> TransmissionParameters {
+        TransmissionParameters {
+            max_latency: self.sms_latency,
+            ..self.transmission
+        }
+    }
+}
+
 impl fmt::Debug for Config {
     /// Omits the seed, which is secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -91,6 +112,7 @@ impl fmt::Debug for Config {
             .field("response_timeout", &self.response_timeout)
             .field("block_size", &self.block_size)
             .field("sms_size", &self.sms_size)
+            .field("sms_latency", &self.sms_latency)
             .field("stream_requests", &self.stream_requests)
             .field("transfer_lifetime", &self.transfer_lifetime)
             .field("transfer_deadline", &self.transfer_deadline)
@@ -105,6 +127,10 @@ impl fmt::Debug for Config {
 pub(super) struct Spans {
     pub(super) exchange_lifetime: u64,
     pub(super) non_lifetime: u64,
+    /// How long a message that came over SMS is remembered.
+    pub(super) sms_lifetime: u64,
+    /// How long a response to a request over SMS, or an acknowledgement, may take.
+    pub(super) sms_round_trip: u64,
     /// How long after its first transmission a message may be retransmitted (RFC 7252 §4.2).
     pub(super) max_transmit_span: u64,
     pub(super) acknowledgement_delay: u64,
@@ -126,6 +152,8 @@ impl Spans {
         Self {
             exchange_lifetime: millis(parameters.exchange_lifetime()),
             non_lifetime: millis(parameters.non_lifetime()),
+            sms_lifetime: millis(config.over_sms().exchange_lifetime()),
+            sms_round_trip: millis(config.sms_round_trip()),
             max_transmit_span: millis(parameters.max_transmit_span()),
             acknowledgement_delay: millis(config.acknowledgement_delay),
             response_timeout: millis(

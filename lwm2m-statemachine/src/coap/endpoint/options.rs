@@ -15,7 +15,8 @@ pub struct RequestOptions {
     pub channel: Channel,
     /// How long to wait for the response, starting when the request is acknowledged or, if it is
     /// sent only once, when it is sent. Default:
-    /// [`Config::response_timeout`](super::Config::response_timeout). If the response takes several
+    /// [`Config::response_timeout`](super::Config::response_timeout), and over SMS what
+    /// [`Config::sms_latency`](super::Config::sms_latency) says. If the response takes several
     /// blocks, the timeout applies to each.
     pub timeout: Option<Duration>,
     /// The observation that this request, a GET with Observe: 1, ends: the request is sent with the

@@ -60,26 +60,62 @@ impl Notification {
     }
 }
 
+/// When notifications are forgotten, each after the same time.
+#[derive(Debug)]
+struct Ends {
+    queue: VecDeque<(Instant, Key)>,
+    /// In milliseconds.
+    lifetime: u64,
+}
+
+impl Ends {
+    const fn new(lifetime: u64) -> Self {
+        let queue = VecDeque::new();
+        Self { queue, lifetime }
+    }
+
+    fn push(&mut self, now: Instant, key: Key) {
+        self.queue.push_back((after(now, self.lifetime), key));
+    }
+
+    fn next(&self) -> Option<Instant> {
+        self.queue.front().map(|(end, _)| *end)
+    }
+
+    /// Drops those that are gone.
+    fn compact(&mut self, table: &Table<Notification>) {
+        if table.len() == 0 {
+            self.queue.clear();
+            if self.queue.capacity() > KEEP {
+                drop(mem::take(&mut self.queue));
+            }
+        }
+        compact(&mut self.queue, table.len(), |(_, key)| {
+            table.get(*key).is_some()
+        });
+    }
+}
+
 /// Our notifications: the message layer holds those being sent; this remembers those that were sent
 /// once.
 #[derive(Debug)]
 pub(crate) struct Notifications {
     table: Table<Notification>,
-    /// All are remembered for the same time.
-    ends: VecDeque<(Instant, Key)>,
+    ends: Ends,
+    /// Of those that were sent over SMS.
+    sms_ends: Ends,
     next_id: u64,
-    /// How long they are remembered, in milliseconds.
-    lifetime: u64,
     per_peer: usize,
 }
 
 impl Notifications {
     pub(super) fn new(config: &Config) -> Self {
+        let spans = Spans::new(config);
         Self {
             table: Table::default(),
-            ends: VecDeque::new(),
+            ends: Ends::new(spans.non_lifetime),
+            sms_ends: Ends::new(spans.sms_round_trip),
             next_id: 0,
-            lifetime: Spans::new(config).non_lifetime,
             per_peer: config.bounds.notifications_per_peer.max(1),
         }
     }
@@ -163,7 +199,7 @@ impl Notifications {
                         awaited: notice.confirmable,
                         ..Notification::sent(id, token, message_id)
                     };
-                    self.remember(now, below, peer, notification);
+                    self.remember(now, below, peer, (notification, notice.channel));
                 }
                 Err(error) => {
                     below.messages.release(peer);
@@ -188,7 +224,7 @@ impl Notifications {
             message_id,
         } = first;
         let notification = Notification::answered(id, token, message_id);
-        self.remember(now, below, peer, notification);
+        self.remember(now, below, peer, (notification, Channel::Udp));
     }
 
     /// A newer notification has replaced one that was sent with this message id.
@@ -200,7 +236,7 @@ impl Notifications {
         (id, token, message_id): (u64, Token, u16),
     ) {
         let notification = Notification::sent(id, token, message_id);
-        self.remember(now, below, peer, notification);
+        self.remember(now, below, peer, (notification, Channel::Udp));
         below.tell_notification_failed(peer, (id, token), FailureReason::Superseded);
     }
 
@@ -223,7 +259,7 @@ impl Notifications {
             Purpose::Request(_) | Purpose::Probe => None,
         };
         if let Some(notification) = notification {
-            self.remember(now, below, peer, notification);
+            self.remember(now, below, peer, (notification, Channel::Udp));
         }
     }
 
@@ -233,7 +269,7 @@ impl Notifications {
         now: Instant,
         below: &mut Below<'_, P>,
         peer: PeerIndex,
-        notification: Notification,
+        (notification, channel): (Notification, Channel),
     ) {
         let share = notification.share;
         while let Some(exchanges) = below.messages.exchanges(peer)
@@ -249,7 +285,10 @@ impl Notifications {
         let message_id = notification.message_id;
         let chain = exchanges.notifications_mut(share);
         let key = self.table.insert(peer, chain, notification);
-        self.ends.push_back((after(now, self.lifetime), key));
+        match channel {
+            Channel::Udp => self.ends.push(now, key),
+            Channel::Sms => self.sms_ends.push(now, key),
+        }
         below
             .messages
             .set_id_owner(peer, message_id, IdOwner::Notification(key));
@@ -286,16 +325,9 @@ impl Notifications {
 
     fn remove(&mut self, key: Key, chain: &mut Chain) -> Option<Notification> {
         let notification = self.table.remove(key, chain)?;
-        if self.table.len() == 0 {
-            self.ends.clear();
-            if self.ends.capacity() > KEEP {
-                drop(mem::take(&mut self.ends));
-            }
+        for ends in [&mut self.ends, &mut self.sms_ends] {
+            ends.compact(&self.table);
         }
-        let table = &self.table;
-        compact(&mut self.ends, table.len(), |(_, key)| {
-            table.get(*key).is_some()
-        });
         Some(notification)
     }
 
@@ -340,14 +372,17 @@ impl Notifications {
 
     /// Removes expired notifications.
     pub(crate) fn expire<P: Peer>(&mut self, now: Instant, below: &mut Below<'_, P>) {
-        while let Some(key) = pop_due(&mut self.ends, now) {
+        while let Some(key) =
+            pop_due(&mut self.ends.queue, now).or_else(|| pop_due(&mut self.sms_ends.queue, now))
+        {
             self.forget(now, below, key, FailureReason::Timeout);
         }
     }
 
     /// When the next one expires, in whole seconds.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        let (end, _) = self.ends.front()?;
+        let ends = [self.ends.next(), self.sms_ends.next()];
+        let end = ends.into_iter().flatten().min()?;
         Some(Instant::from_millis(
             end.as_millis().div_ceil(1000).saturating_mul(1000),
         ))
@@ -402,7 +437,7 @@ impl Notifications {
         match below.messages.send_once(now, peer, kind, newer.message) {
             Ok(message_id) => {
                 let notification = Notification::sent(id, token, message_id);
-                self.remember(now, below, peer, notification);
+                self.remember(now, below, peer, (notification, Channel::Udp));
             }
             Err(_) => below.tell_notification_failed(peer, (id, token), FailureReason::NotSent),
         }

@@ -36,15 +36,19 @@ pub(crate) struct Requests {
     timers: TimerQueue<Key>,
     /// How long a response may take, in milliseconds, unless the request has a different timeout.
     response_timeout: u64,
+    /// The same over SMS.
+    sms_timeout: u64,
     per_peer: usize,
 }
 
 impl Requests {
     pub(super) fn new(config: &Config, keys: KeyedState) -> Self {
+        let spans = Spans::new(config);
         Self {
             table: RequestTable::new(keys),
             timers: TimerQueue::new(),
-            response_timeout: Spans::new(config).response_timeout,
+            response_timeout: spans.response_timeout,
+            sms_timeout: spans.sms_round_trip,
             per_peer: config.bounds.requests_per_peer,
         }
     }
@@ -284,7 +288,11 @@ impl Requests {
 
     /// How a request is sent with these options.
     pub(crate) fn mode(&self, options: RequestOptions) -> Mode {
-        Mode::new(options, self.response_timeout)
+        let timeout = match options.channel {
+            Channel::Udp => self.response_timeout,
+            Channel::Sms => self.sms_timeout,
+        };
+        Mode::new(options, timeout)
     }
 
     /// A token that no other request uses, to whichever peer: an observation may move to another.

@@ -7,7 +7,7 @@ use lwm2m_core::Instant;
 
 use super::{
     peers::{PeerState, Peers, Share},
-    records::{DelayedAnswer, Place, Record, Records, State},
+    records::{DelayedAnswer, Lasting, Place, Record, Records, State},
     sender::Sender,
 };
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
         message::{MessageRef, MessageType},
         message_buf::WireMessage,
     },
-    machine::{KeyedState, Peer, TimerQueue},
+    machine::{Channel, KeyedState, Peer, TimerQueue},
 };
 
 /// The records of received messages.
@@ -53,6 +53,7 @@ impl Received {
         (message, multicast): (&MessageRef<'_>, bool),
         (repetition, state): (Repetition, State),
     ) -> Option<Key> {
+        let is_sms = matches!(&state, State::Open(context) if context.channel == Channel::Sms);
         let confirmable = message.kind() == MessageType::Confirmable;
         let record = Record {
             message_id: message.message_id(),
@@ -63,13 +64,14 @@ impl Received {
             state,
             place: Place::default(),
         };
-        let lifetime = if confirmable {
-            self.spans.exchange_lifetime
-        } else {
-            self.spans.non_lifetime
+        let (lifetime, kind) = match (is_sms, confirmable) {
+            (true, _) => (self.spans.sms_lifetime, Lasting::Sms),
+            (false, true) => (self.spans.exchange_lifetime, Lasting::Confirmable),
+            (false, false) => (self.spans.non_lifetime, Lasting::NonConfirmable),
         };
         let of = &mut peers.get_mut(peer)?.records;
-        Some(self.records.insert(peer, of, record, after(now, lifetime)))
+        let end = (after(now, lifetime), kind);
+        Some(self.records.insert(peer, of, record, end))
     }
 
     /// Sends an answer piggybacked on the acknowledgement, and keeps it for duplicates of the

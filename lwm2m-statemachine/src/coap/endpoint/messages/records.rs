@@ -130,6 +130,15 @@ impl State {
     }
 }
 
+/// By what it is decided how long a record is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lasting {
+    Confirmable,
+    NonConfirmable,
+    /// A request that came over SMS.
+    Sms,
+}
+
 /// The records of all peers. Records of one kind have the same lifetime, so each kind has a queue
 /// ordered by expiry.
 #[derive(Clone, Debug)]
@@ -142,6 +151,8 @@ pub(super) struct Records {
     confirmable: VecDeque<(Instant, Key)>,
     /// Ends of non-confirmable ones.
     non_confirmable: VecDeque<(Instant, Key)>,
+    /// Ends of requests over SMS.
+    sms: VecDeque<(Instant, Key)>,
     /// When requests are to be acknowledged if they are not answered.
     unanswered: VecDeque<(Instant, Key)>,
     /// Records that may be dropped when room is needed, the oldest first.
@@ -164,6 +175,7 @@ impl Records {
             keys,
             confirmable: VecDeque::new(),
             non_confirmable: VecDeque::new(),
+            sms: VecDeque::new(),
             unanswered: VecDeque::new(),
             spare: VecDeque::new(),
             answered: VecDeque::new(),
@@ -285,17 +297,17 @@ impl Records {
         peer: PeerIndex,
         of: &mut PeerRecords,
         mut record: Record,
-        end: Instant,
+        (end, kind): (Instant, Lasting),
     ) -> Key {
         record.place.indexed = of.chain.len() >= FEW;
         let hash = record
             .place
             .indexed
             .then(|| hash(self.keys, peer, record.message_id));
-        let ends = if record.confirmable {
-            &mut self.confirmable
-        } else {
-            &mut self.non_confirmable
+        let ends = match kind {
+            Lasting::Confirmable => &mut self.confirmable,
+            Lasting::NonConfirmable => &mut self.non_confirmable,
+            Lasting::Sms => &mut self.sms,
         };
         let is_spare = record.is_spare();
         let key = self.table.insert(peer, &mut of.chain, record);
@@ -394,6 +406,7 @@ impl Records {
         for queue in [
             &mut self.confirmable,
             &mut self.non_confirmable,
+            &mut self.sms,
             &mut self.unanswered,
         ] {
             compact(queue, entries, |(_, key)| is_there(*key));
@@ -408,6 +421,7 @@ impl Records {
         for queue in [
             &mut self.confirmable,
             &mut self.non_confirmable,
+            &mut self.sms,
             &mut self.unanswered,
         ] {
             queue.clear();
@@ -425,7 +439,9 @@ impl Records {
 
     /// The next record that has expired.
     pub(super) fn pop_ended(&mut self, now: Instant) -> Option<Key> {
-        pop_due(&mut self.confirmable, now).or_else(|| pop_due(&mut self.non_confirmable, now))
+        pop_due(&mut self.confirmable, now)
+            .or_else(|| pop_due(&mut self.non_confirmable, now))
+            .or_else(|| pop_due(&mut self.sms, now))
     }
 
     /// The next request that needs an Empty acknowledgement.
@@ -450,6 +466,7 @@ impl Records {
         [
             end(&self.confirmable),
             end(&self.non_confirmable),
+            end(&self.sms),
             acknowledge,
         ]
         .into_iter()
@@ -547,7 +564,7 @@ mod tests {
                         mark: 0,
                         place: Place::default(),
                     };
-                    let key = records.insert(PeerIndex(peer), of, record, Instant::ZERO);
+                    let key = records.insert(PeerIndex(peer), of, record, (Instant::ZERO, Lasting::Confirmable));
                     model.insert((peer, message_id), key);
                 }
                 for (peer, of) in (0..3).zip(remembered) {
