@@ -4,10 +4,11 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use core::{ops::Range, time::Duration};
 
 use lwm2m_core::{Code, ContentFormat, InstanceId, Instant, Method, ObjectId, Value};
-use lwm2m_kit::path;
+use lwm2m_kit::{instance, path};
 use lwm2m_objects::{FetchFailure, Object, typed};
 use lwm2m_statemachine::{
     AccountId, Client, ClientEvent, ConnectionId, Datagram, Session,
+    client::Inbound,
     coap::{BlockOption, MessageBuf, MessageRef, MessageType, Token},
 };
 
@@ -229,6 +230,25 @@ impl Bench {
         let deregister = self.expect_asked(Method::Delete, &location);
         self.respond(&deregister, MessageBuf::response(Code::DELETED));
         deregister
+    }
+
+    /// The next request of the Client, a Register, an Update or a De-register, is accepted; the URI of its
+    /// host.
+    #[track_caller]
+    pub(crate) fn accept_any(&mut self) -> String {
+        self.settle();
+        let asked = self.asked.front().cloned();
+        let asked = asked.expect("expected a request of the Client, it sends nothing");
+        let uri = self.uri_of(&asked);
+        match (asked.message().code().method(), &*asked.path()) {
+            (Some(Method::Post), "/rd") => {
+                let register = self.expect_register();
+                self.accept_register(&register);
+            }
+            (Some(Method::Post), _) => drop(self.expect_update()),
+            _ => drop(self.expect_deregister()),
+        }
+        uri
     }
 
     fn location(&self, host: usize) -> String {
@@ -608,6 +628,54 @@ impl Bench {
         let connection = host.and_then(|host| host.connection);
         let connection = connection.expect("a connection to the host of the file");
         self.client.disconnected(self.now, connection);
+        self.collect();
+    }
+}
+
+/// Bootstrap-Servers.
+impl Bench {
+    /// From now on the host at this URI speaks.
+    pub(crate) fn host_at(&mut self, uri: &str) -> &mut Self {
+        self.host(uri);
+        let at = self.hosts.iter().position(|host| host.uri == uri);
+        self.speaker = at.expect("a host");
+        self
+    }
+
+    /// The Bootstrap-Server of this Security Object Instance makes a session, and speaks from now on (TS
+    /// 5.2.3.4). Whether the Client takes it.
+    pub(crate) fn bootstrap_server_connects(&mut self, account: u16, uri: &str) -> bool {
+        let account = AccountId::new(instance(account));
+        let taken = self.client.inbound(self.now, Inbound::Account(account));
+        if let Ok(connection) = taken {
+            self.host_at(uri);
+            self.hosts[self.speaker].connection = Some(connection);
+        }
+        self.collect();
+        taken.is_ok()
+    }
+
+    /// The next request of the Client is a Bootstrap-Request (TS 5.2.7.1), whose host speaks from now on.
+    #[track_caller]
+    pub(crate) fn expect_bootstrap_request(&mut self) -> Asked {
+        let asked = self.expect_asked(Method::Post, "/bs");
+        assert!(asked.message().payload().is_empty());
+        self.speaker = asked.host;
+        asked
+    }
+
+    /// The same, which is accepted.
+    #[track_caller]
+    pub(crate) fn accept_bootstrap_request(&mut self) {
+        let asked = self.expect_bootstrap_request();
+        self.respond(&asked, MessageBuf::response(Code::CHANGED));
+    }
+
+    /// The application asks for a bootstrap.
+    #[track_caller]
+    pub(crate) fn client_bootstraps(&mut self) {
+        let begun = self.client.bootstrapping().begin(self.now);
+        begun.expect("there is an account of a Bootstrap-Server");
         self.collect();
     }
 }

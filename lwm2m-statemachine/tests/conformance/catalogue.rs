@@ -192,25 +192,13 @@ pub(crate) const ETS: &[Listed] = &[
     ("ETS-1635", "Portfolio: Delete"),
 ];
 
-/// The items that nothing shows yet: bootstrap, Smartcards, secured transports, Queue Mode, SMS, Disable.
+/// The items that nothing shows yet: Smartcards, secured transports, Queue Mode, SMS, Disable.
 /// No other may be without a test, and none of these once it has one.
 pub(crate) const NOT_YET: &[&str] = &[
-    "LwM2M-BOOT-001-C-M",
-    "LwM2M-BOOT-002-C-O",
     "LwM2M-BOOT-003-C-O",
-    "LwM2M-BOOT-004-C-O",
-    "LwM2M-BOOT-005-C-O",
-    "LwM2M-BOOT-006-C-M",
-    "LwM2M-BOOT-007-C-O",
-    "LwM2M-BOOT-008-C-M",
-    "LwM2M-BOOT-009-C-M",
-    "LwM2M-BOOT-010-C-M",
     "LwM2M-BOOT-011-C-O",
     "LwM2M-BOOT-012-C-O",
     "LwM2M-BOOT-013-C-O",
-    "LwM2M-BOOT-014-C-O",
-    "LwM2M-BOOT-015-C-O",
-    "LwM2M-BOOT-016-C-O",
     "LwM2M-CR-010-C-O",
     "LwM2M-SEC-001-C-M",
     "LwM2M-SEC-002-C-O",
@@ -221,14 +209,10 @@ pub(crate) const NOT_YET: &[&str] = &[
     "LwM2M-SEC-009-C-O",
     "LwM2M-MEC-001-C-O",
     "LwM2M-MEC-003-C-O",
-    "ETS-0",
     "ETS-103",
     "ETS-401",
     "ETS-555",
     "ETS-560",
-    "ETS-565",
-    "ETS-566",
-    "ETS-656",
 ];
 
 /// The items without content, of which nothing can be shown: the TS has no "Cancel parameter". No other

@@ -3,8 +3,8 @@
 use lwm2m_core::{AccessRights, BindingMode, InstanceId, Instant, ObjectId, ShortServerId};
 use lwm2m_kit::instance;
 use lwm2m_objects::{
-    ConnectivityStatisticsObject, DeviceObject, LocationObject, Object, ObjectTree, Store, example,
-    typed,
+    ConnectivityStatisticsObject, DeviceObject, LocationObject, Object, ObjectTree, Store,
+    Typed as _, example, typed,
     typed::{AccessControl, AclTarget, PowerSource},
 };
 use lwm2m_statemachine::{Client, ClientConfig, Reliability};
@@ -13,6 +13,9 @@ use crate::{bench::Bench, objects};
 
 /// The Endpoint Client Name.
 pub(crate) const ENDPOINT: &str = "urn:dev:os:0023C7-000001";
+
+/// The URI of the Bootstrap-Server.
+pub(crate) const BOOTSTRAP: &str = "coaps://bootstrap.example.com";
 
 /// The Short Server ID of the first server.
 pub(crate) const SERVER_1: ShortServerId = ShortServerId::new(1).unwrap();
@@ -31,11 +34,9 @@ impl Setup {
     /// A Client with these servers and this Device.
     fn of(servers: Vec<typed::Server>, device: typed::Device) -> Self {
         let mut tree = ObjectTree::new();
-        let security = servers.iter().map(|server| {
-            let id = server.short_server_id;
-            let uri = format!("coaps://server{id}.example.com");
-            typed::Security::pre_shared_key(uri, id, "identity", *b"a key of 16 byte")
-        });
+        let security = servers
+            .iter()
+            .map(|server| security(Some(server.short_server_id)));
         tree.add(Store::of(numbered(security)));
         tree.add(Store::of(numbered(servers)));
         let device = DeviceObject::new(device, Instant::ZERO);
@@ -79,6 +80,12 @@ pub(crate) fn numbered<T>(
     instances: impl IntoIterator<Item = T>,
 ) -> impl Iterator<Item = (InstanceId, T)> {
     (0..).map(instance).zip(instances)
+}
+
+fn security(id: Option<ShortServerId>) -> typed::Security {
+    let id = id.expect("a Short Server ID");
+    let uri = format!("coaps://server{id}.example.com");
+    typed::Security::pre_shared_key(uri, id, "identity", *b"a key of 16 byte")
 }
 
 fn server_1() -> typed::Server {
@@ -212,6 +219,35 @@ pub(crate) fn c11() -> Setup {
 /// As C.1, with a Portfolio.
 pub(crate) fn c12() -> Setup {
     c1().with(objects::portfolios())
+}
+
+/// The account of a Bootstrap-Server at `/0/1`, and no server.
+pub(crate) fn c13() -> Setup {
+    c13_where(|_| {})
+}
+
+/// As C.13, with another account of the Bootstrap-Server.
+pub(crate) fn c13_where(change: impl FnOnce(&mut typed::Security)) -> Setup {
+    let mut setup = Setup::of(vec![server_1()], device());
+    setup
+        .tree
+        .add(Store::of([(instance(1), bootstrap_server(change))]));
+    setup.with(Store::new(typed::Server::DEFINITION))
+}
+
+/// As this configuration, with the account of a Bootstrap-Server at `/0/9`.
+pub(crate) fn with_bootstrap_server(setup: Setup, servers: &[u16]) -> Setup {
+    let own = (instance(9), bootstrap_server(|_| {}));
+    let securities = numbered(servers.iter().map(|id| security(ShortServerId::new(*id))));
+    setup.with(Store::of(securities.chain([own])))
+}
+
+fn bootstrap_server(change: impl FnOnce(&mut typed::Security)) -> typed::Security {
+    let keys =
+        typed::Security::pre_shared_key(BOOTSTRAP, SERVER_1, ENDPOINT, *b"bootstrapping key");
+    let mut security = keys.into_bootstrap_server();
+    change(&mut security);
+    security
 }
 
 /// Two servers and Access Control: each server owns its account, the first one owns the Device, which

@@ -1,6 +1,7 @@
 //! Which item of a Client is shown by which test.
 
 mod appendix_b;
+mod bootstrap;
 mod cellular;
 mod connectivity;
 mod device;
@@ -15,7 +16,9 @@ mod sets;
 mod software;
 mod statistics;
 
-use self::appendix_b::{formats, management, mechanisms, notification, objects};
+use self::appendix_b::{
+    bootstrap as bootstrapping, formats, management, mechanisms, notification, objects,
+};
 use self::appendix_b::{registration as registering, reporting as observing};
 use crate::{
     catalogue::{APPENDIX_B, ETS, NOT_YET, NOTHING},
@@ -33,22 +36,22 @@ pub(crate) const CLIENT: Role = Role {
 
 /// All of them, in the order of the catalogue.
 const ITEMS: &[Item] = &[
-    not_yet!("LwM2M-BOOT-001-C-M", "bootstrap"),
-    not_yet!("LwM2M-BOOT-002-C-O", "bootstrap"),
-    not_yet!("LwM2M-BOOT-003-C-O", "bootstrap"),
-    not_yet!("LwM2M-BOOT-004-C-O", "bootstrap"),
-    not_yet!("LwM2M-BOOT-005-C-O", "bootstrap"),
-    not_yet!("LwM2M-BOOT-006-C-M", "bootstrap"),
-    not_yet!("LwM2M-BOOT-007-C-O", "bootstrap"),
-    not_yet!("LwM2M-BOOT-008-C-M", "bootstrap"),
-    not_yet!("LwM2M-BOOT-009-C-M", "bootstrap"),
-    not_yet!("LwM2M-BOOT-010-C-M", "bootstrap"),
-    not_yet!("LwM2M-BOOT-011-C-O", "bootstrap"),
-    not_yet!("LwM2M-BOOT-012-C-O", "bootstrap"),
-    not_yet!("LwM2M-BOOT-013-C-O", "bootstrap"),
-    not_yet!("LwM2M-BOOT-014-C-O", "bootstrap"),
-    not_yet!("LwM2M-BOOT-015-C-O", "bootstrap"),
-    not_yet!("LwM2M-BOOT-016-C-O", "bootstrap"),
+    test!("LwM2M-BOOT-001-C-M", bootstrapping::lwm2m_boot_001_c_m),
+    test!("LwM2M-BOOT-002-C-O", bootstrapping::lwm2m_boot_002_c_o),
+    not_yet!("LwM2M-BOOT-003-C-O", "bootstrap from a Smartcard"),
+    test!("LwM2M-BOOT-004-C-O", bootstrapping::lwm2m_boot_004_c_o),
+    test!("LwM2M-BOOT-005-C-O", bootstrapping::lwm2m_boot_005_c_o),
+    test!("LwM2M-BOOT-006-C-M", bootstrapping::lwm2m_boot_006_c_m),
+    test!("LwM2M-BOOT-007-C-O", bootstrapping::lwm2m_boot_007_c_o),
+    test!("LwM2M-BOOT-008-C-M", bootstrapping::lwm2m_boot_008_c_m),
+    test!("LwM2M-BOOT-009-C-M", bootstrapping::lwm2m_boot_009_c_m),
+    test!("LwM2M-BOOT-010-C-M", bootstrapping::lwm2m_boot_010_c_m),
+    not_yet!("LwM2M-BOOT-011-C-O", "bootstrap from a Smartcard"),
+    not_yet!("LwM2M-BOOT-012-C-O", "bootstrap from a Smartcard"),
+    not_yet!("LwM2M-BOOT-013-C-O", "bootstrap from a Smartcard"),
+    test!("LwM2M-BOOT-014-C-O", bootstrapping::lwm2m_boot_014_c_o),
+    test!("LwM2M-BOOT-015-C-O", bootstrapping::lwm2m_boot_015_c_o),
+    test!("LwM2M-BOOT-016-C-O", bootstrapping::lwm2m_boot_016_c_o),
     test!("LwM2M-CR-001-C-M", registering::lwm2m_cr_001_c_m),
     test!("LwM2M-CR-002-C-M", registering::lwm2m_cr_002_c_m),
     test!("LwM2M-CR-003-C-M", registering::lwm2m_cr_003_c_m),
@@ -101,7 +104,7 @@ const ITEMS: &[Item] = &[
     test!("LwM2M-OBJ-006-C-O", objects::lwm2m_obj_006_c_o),
     test!("LwM2M-OBJ-007-C-O", objects::lwm2m_obj_007_c_o),
     test!("LwM2M-OBJ-008-C-O", objects::lwm2m_obj_008_c_o),
-    not_yet!("ETS-0", "bootstrap"),
+    test!("ETS-0", bootstrap::ets_0_client_initiated_bootstrap),
     test!("ETS-101", registration::ets_101_initial_registration),
     test!("ETS-102", registration::ets_102_registration_update),
     not_yet!("ETS-103", "Disable"),
@@ -130,12 +133,12 @@ const ITEMS: &[Item] = &[
     not_yet!("ETS-555", "Disable"),
     test!("ETS-556", registration::ets_556_update_registration),
     not_yet!("ETS-560", "Disable and Queue Mode"),
-    not_yet!("ETS-565", "bootstrap"),
-    not_yet!("ETS-566", "bootstrap"),
+    test!("ETS-565", bootstrap::ets_565_create_server_instance),
+    test!("ETS-566", bootstrap::ets_566_delete_server_instance),
     test!("ETS-651", sets::ets_651_device_access),
     test!("ETS-652", queries::ets_652_firmware_version),
     test!("ETS-655", device::ets_655_reboot),
-    not_yet!("ETS-656", "bootstrap"),
+    test!("ETS-656", bootstrap::ets_656_factory_reset),
     test!("ETS-657", device::ets_657_error_code),
     test!("ETS-660", reporting::ets_660_basic_observation),
     test!("ETS-661", reporting::ets_661_extended_observation),

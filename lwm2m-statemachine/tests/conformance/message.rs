@@ -74,6 +74,11 @@ pub(crate) fn delete(path: &str) -> Request {
     request(Method::Delete, path)
 }
 
+/// Bootstrap-Finish (TS 5.2.7.2).
+pub(crate) fn finish() -> Request {
+    request(Method::Post, "/bs")
+}
+
 impl Request {
     pub(crate) fn accept(mut self, format: ContentFormat) -> Self {
         self.accept = Some(format);

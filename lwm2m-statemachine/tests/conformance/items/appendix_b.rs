@@ -1,6 +1,7 @@
 //! The items of TS Appendix B.1. Where a test of the test specification shows the usual way, these show
 //! what else the section of the TS asks for.
 
+pub(crate) mod bootstrap;
 pub(crate) mod formats;
 pub(crate) mod management;
 pub(crate) mod mechanisms;
