@@ -20,6 +20,9 @@ impl fmt::Display for RegistrationId {
 }
 
 /// The handle of an operation; never used again.
+///
+/// Its registration is the one that the operation was made for. An operation that waits goes on, with its
+/// handle, when the client registers anew.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OperationId(pub(super) Key<RegistrationId>);
 

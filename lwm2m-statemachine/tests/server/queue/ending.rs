@@ -9,7 +9,7 @@ use lwm2m_statemachine::{
 };
 
 use super::world::{AWAKE, SILENCE, Sleeper, outcomes};
-use crate::support::{Request, path};
+use crate::support::{Request, World, path};
 
 #[test]
 fn an_operation_ends_a_day_later_unless_the_application_says_otherwise() {
@@ -148,6 +148,64 @@ fn what_waits_ends_with_the_registration() {
     let events = client.events();
     assert_eq!(outcomes(&events), [(operation, Outcome::ClientGone)]);
     assert!(matches!(events[1], ServerEvent::Evicted { .. }));
+}
+
+#[test]
+fn a_client_that_leaves_while_it_is_awake_is_forgotten() {
+    let mut client = Sleeper::awake();
+    let (id, location) = (client.id, client.location.clone());
+    let time = Some(Duration::from_secs(500));
+    client.server.waiting().set_awake_time(id, time).unwrap();
+    client.wake();
+    assert_eq!(client.server.usage().awake, 1);
+    client.request(&Request {
+        method: Method::Delete,
+        path: &["rd", &location],
+        queries: &[],
+        payload: b"",
+        format: None,
+        ..Request::default()
+    });
+    assert!(matches!(client.event(), ServerEvent::Deregistered { .. }));
+    assert_eq!(client.server.usage().awake, 0);
+    client.pass(Duration::from_secs(1000));
+    assert!(client.events().is_empty());
+    assert_eq!(client.server.poll_timeout(), None);
+}
+
+#[test]
+fn nothing_is_sent_to_a_client_whose_lifetime_is_over_though_it_would_be_awake() {
+    let mut world = World::new();
+    let (id, _) = world.register_as(&Request {
+        queries: &["ep=device", "lt=60", "lwm2m=1.0", "b=UQ"],
+        ..Request::default()
+    });
+    let now = world.now;
+    let operations = ["/3/0/9", "/3/0/13"].map(|at| {
+        let read = world.server.read(now, id, path(at), None);
+        read.unwrap()
+    });
+    // The first one makes way for the second at the very moment at which the lifetime is over.
+    let over = now + Duration::from_secs(60);
+    let set = world.server.waiting().set_deadline(operations[0], over);
+    assert_eq!(set, Ok(()));
+    world.sent_one();
+    world.now = over;
+    // A datagram of somebody else comes before the server is told of the time.
+    world.deliver(9, &[]);
+    assert!(world.sent().is_empty());
+    world.server.handle_timeout(over);
+    assert!(world.sent().is_empty());
+    let events = world.events();
+    let passed = Outcome::DeadlinePassed { sent: true };
+    assert_eq!(
+        outcomes(&events),
+        [
+            (operations[0], passed),
+            (operations[1], Outcome::ClientGone)
+        ]
+    );
+    assert!(matches!(events.last(), Some(ServerEvent::Expired { .. })));
 }
 
 #[test]
