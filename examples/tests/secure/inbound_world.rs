@@ -123,7 +123,7 @@ impl Yard {
         let server = SecureServer::new(server, keys, Bounds::default());
         let server = network.add("server", Host::new(server, ServerSide::default()));
         let seed = network.random().seed();
-        let client = SecureClient::new(client(seed, accounts), client_stack());
+        let client = SecureClient::new(bootstrapped(seed, accounts), client_stack());
         let listening = Pure::client(PureOptions::default());
         let machine = ListeningClient::new(client, listening, Bounds::device());
         let side = DeviceSide {
@@ -217,8 +217,8 @@ impl Yard {
     }
 }
 
-/// The Client of the device.
-fn client(seed: [u8; 32], accounts: &[typed::Security]) -> Client {
+/// The Client of a device with these accounts.
+pub(crate) fn bootstrapped(seed: [u8; 32], accounts: &[typed::Security]) -> Client {
     let mut tree = ObjectTree::new();
     let mut security = Vec::new();
     let mut servers = Vec::new();

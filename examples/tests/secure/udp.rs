@@ -7,17 +7,21 @@ use lwm2m_examples::{
     driver::{Clock, Driver, Names},
     secure::{
         client::SecureClient,
-        pure::Pure,
+        listening::{ClientWay, InboundNews, ListeningClient},
+        pure::{Pure, PureOptions},
         server::{SecurePeer, SecureServer, SessionNews, Transport},
         sessions::{Bounds, End},
     },
 };
 use lwm2m_objects::typed;
 use lwm2m_statemachine::{
-    ClientEvent, Server, ServerConfig, ServerEvent,
+    BootstrapServer, BootstrapServerConfig, BootstrapServerEvent, Channel, ClientEvent, Server,
+    ServerConfig, ServerEvent,
+    bootstrap_server::Plan,
     server::{Outcome, RegistrationId},
 };
 
+use crate::inbound_world::{NAME, bootstrap_psk, bootstrapped, first_key, reaching_psk};
 use crate::world::{
     MANUFACTURER, assert_content, client, client_stack, known_certificate, known_psk, server_stack,
 };
@@ -123,4 +127,58 @@ fn a_device_with_a_key_is_managed_over_udp() {
 #[test]
 fn a_device_with_a_certificate_is_managed_over_udp() {
     manage(known_certificate());
+}
+
+#[test]
+fn a_bootstrap_server_begins_a_bootstrap_over_udp() {
+    let machine = BootstrapServer::new(BootstrapServerConfig::new([1; 32]));
+    let machine: SecureServer<SocketAddr, _, BootstrapServer<SecurePeer<SocketAddr>>> =
+        SecureServer::new(machine, server_stack(), Bounds::default());
+    let names = Names::by(Transport::Dtls, |peer| match peer {
+        Transport::Dtls(address) => Some(*address),
+        _ => None,
+    });
+    let mut bootstrap = Driver::bind(ANY, Clock::start(), machine, names).unwrap();
+
+    let client = bootstrapped([2; 32], &[bootstrap_psk(&first_key())]);
+    let client = SecureClient::new(client, client_stack());
+    let stack = Pure::client(PureOptions::default());
+    let machine = ListeningClient::new(client, stack, Bounds::device());
+    let names = Names::by(ClientWay::Inbound, |way| match way {
+        ClientWay::Inbound(address) => Some(*address),
+        ClientWay::Own(_) => None,
+    });
+    let mut device = Driver::bind(ANY, Clock::start(), machine, names).unwrap();
+    let now = device.now();
+    device.machine.secure.client.start(now);
+
+    let (now, at) = (bootstrap.now(), device.address());
+    let keys = reaching_psk(NAME, &first_key());
+    bootstrap.machine.connect(now, &at, &keys).unwrap();
+    let (mut is_taken, mut is_started) = (false, false);
+    for _ in 0..TURNS {
+        while let Some(event) = device.next_event().unwrap() {
+            is_started |= matches!(event, ClientEvent::BootstrapStarted { .. });
+        }
+        let news = device.machine.next_news();
+        is_taken |= matches!(news, Some(InboundNews::Taken { .. }));
+        while let Some(event) = bootstrap.next_event().unwrap() {
+            if let BootstrapServerEvent::Discovered { .. } = event {
+                assert!(is_taken && is_started);
+                return;
+            }
+        }
+        if let Some(SessionNews::Connected { peer, .. }) = bootstrap.machine.next_news() {
+            let now = bootstrap.now();
+            let plan = Plan::new().discover("/".parse().unwrap());
+            let begun = bootstrap
+                .machine
+                .server
+                .begin(now, NAME, peer, Channel::Udp, plan);
+            begun.unwrap();
+        }
+        bootstrap.wait(Duration::from_millis(5)).unwrap();
+        device.wait(Duration::from_millis(5)).unwrap();
+    }
+    panic!("it doesn't happen");
 }
