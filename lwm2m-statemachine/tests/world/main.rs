@@ -12,6 +12,7 @@ mod bodies;
 mod bootstrap;
 mod debug_output;
 mod endpoints;
+mod lines;
 mod management;
 mod random_peer;
 mod seeds;
