@@ -447,7 +447,7 @@ impl Parts {
                 let _ = self.commit(now, owner, changes);
             }
         }
-        self.register(now, Registrations::refresh);
+        self.register(now, Registrations::reconcile);
         self.report(now, Reporting::resume);
         self.follow_objects(now);
     }

@@ -1,6 +1,7 @@
 //! The commands of the Bootstrap-Server: Write, Delete and Discover, and the check at the Finish (TS 5.2.6, 5.2.7).
 
 use alloc::{collections::BTreeSet, vec::Vec};
+use core::fmt;
 
 use lwm2m_core::{BindingMode, Code, ContentFormat, ObjectId, Path, Value, Version, codec::Scope};
 use lwm2m_linkformat::BootstrapDiscoverWriter;
@@ -13,7 +14,6 @@ use super::super::refusal::Refusal;
 use crate::{coap::MessageBuf, downlink::payload};
 
 /// What the Bootstrap-Server has changed since it began. The tree holds the changes.
-#[derive(Debug)]
 pub(in crate::client) struct Commands {
     /// How many Object Instances there may be.
     most_instances: usize,
@@ -99,6 +99,16 @@ impl Commands {
         self.unbootstrapped.follow(command);
         self.changed.extend(changed);
         Ok(())
+    }
+}
+
+impl fmt::Debug for Commands {
+    /// Shows no values, because they may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Commands")
+            .field("most_instances", &self.most_instances)
+            .field("changed", &self.changed)
+            .finish_non_exhaustive()
     }
 }
 

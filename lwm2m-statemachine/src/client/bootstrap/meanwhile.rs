@@ -2,12 +2,13 @@
 //! written so far is in the tree, and nobody may learn of it.
 
 use alloc::{collections::BTreeSet, vec::Vec};
+use core::fmt;
 
 use lwm2m_core::{Path, ShortServerId};
 use lwm2m_objects::Change;
 
 /// The application's changes while the tree holds those of the Bootstrap-Server.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(in crate::client) struct Meanwhile {
     /// What reads differently.
     paths: BTreeSet<Path>,
@@ -37,5 +38,15 @@ impl Meanwhile {
     ) -> (BTreeSet<Path>, Vec<(Option<ShortServerId>, Vec<Change>)>) {
         let Self { paths, own } = core::mem::take(self);
         (paths, own)
+    }
+}
+
+impl fmt::Debug for Meanwhile {
+    /// Shows no values, because they may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Meanwhile")
+            .field("paths", &self.paths)
+            .field("own", &self.own.len())
+            .finish()
     }
 }

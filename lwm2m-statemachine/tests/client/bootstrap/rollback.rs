@@ -4,7 +4,10 @@ use core::time::Duration;
 
 use lwm2m_core::{Code, ContentFormat};
 use lwm2m_kit::{account, path};
-use lwm2m_objects::{Change, typed::Security};
+use lwm2m_objects::{
+    Change,
+    typed::{Security, SecurityMode},
+};
 use lwm2m_statemachine::{client::Inbound, coap::MessageBuf};
 
 use super::{Station, bootstrap_server, delete, discover, finish, of_bootstrap, put, write};
@@ -166,4 +169,28 @@ fn a_refused_finish_keeps_nothing_and_loses_nothing() {
     assert!(station.client.tree().is_holding());
     station.lose(of_bootstrap());
     assert!(station.snapshot() == before);
+}
+
+/// Neither what the Bootstrap-Server writes, nor what the application does meanwhile.
+#[test]
+fn a_client_shows_no_keys_while_a_bootstrap_is_under_way() {
+    const KEY: &[u8] = b"a secret key";
+    let mut station = begun();
+    let (mut security, server) = open("own", 77, DAY);
+    security.mode = SecurityMode::PreSharedKey;
+    security.secret_key = KEY.to_vec();
+    station.write(5, security.clone());
+    station.delete("/0");
+    let changes: Vec<Change> = [
+        crate::hosts::create(20, security),
+        crate::hosts::create(21, server),
+    ]
+    .concat();
+    let now = station.now;
+    station.client.change(now, changes).unwrap();
+    let events = station.events();
+    let shown = format!("{:?}{events:?}", station.client);
+    let as_numbers = format!("{:?}", &KEY[..4]);
+    let as_numbers = as_numbers.trim_matches(['[', ']']);
+    assert!(!shown.contains("a secret key") && !shown.contains(as_numbers));
 }
