@@ -3,14 +3,14 @@
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
-use lwm2m_core::{Code, CodeKind, Instant, ObjectId, Path, Value};
+use lwm2m_core::{Code, CodeKind, InstanceId, Instant, ObjectId, Path, Value};
 use lwm2m_objects::{Change, ObjectTree, Snapshot, typed};
 use lwm2m_simulation::{Address, Node, Random};
 use lwm2m_statemachine::{
     AccountId, Client, ClientConfig, ClientEvent, ConnectionId, Datagram, Session,
     bootstrap_server::Step,
     client::{AccountRole, Inbound},
-    coap::{MessageRef, MessageType, Token},
+    coap::{BlockOption, MessageRef, MessageType, Token},
 };
 
 use super::{
@@ -356,13 +356,13 @@ impl Device {
     }
 
     fn told(&mut self, now: Instant, event: ClientEvent) {
-        let mut shown = format!("{event:?}");
+        check_secret(&format!("{event:?}"), "an event of the Client");
         if let ClientEvent::Connect { security, .. } = &event
             && self.plan.fault == Fault::Shows
         {
-            shown += &format!("{:?}", security.secret_key);
+            let key = &security.secret_key;
+            check_secret(&format!("{event:?} {key:?}"), "an event of the Client");
         }
-        check_secret(&shown, "an event of the Client");
         match event {
             ClientEvent::Connect {
                 connection,
@@ -383,10 +383,18 @@ impl Device {
             ClientEvent::Disconnect { connection } => drop(self.connections.remove(&connection)),
             ClientEvent::Registered { account, .. } => self.registered(account),
             ClientEvent::BootstrapStarted { by, .. } => {
-                self.count(format!("begun by the {by:?}").replace("BootstrapServer", "Bootstrap-Server"));
+                self.count(
+                    format!("begun by the {by:?}").replace("BootstrapServer", "Bootstrap-Server"),
+                );
                 let followed = self.followed.as_ref();
-                let session = followed.expect("a connection to the Bootstrap-Server").session;
-                assert_eq!(self.started.replace(session), None, "another one has started");
+                let session = followed
+                    .expect("a connection to the Bootstrap-Server")
+                    .session;
+                assert_eq!(
+                    self.started.replace(session),
+                    None,
+                    "another one has started"
+                );
             }
             ClientEvent::BootstrapInconsistent { reason, .. } => {
                 self.count("not consistent");
@@ -420,7 +428,7 @@ impl Device {
         };
         let token = message.token();
         // Not before the last block; a block that is asked for again later may be gone.
-        let goes_on = message.block2().is_some_and(|block| block.more());
+        let goes_on = message.block2().is_some_and(BlockOption::more);
         let is_answer = message.code().kind() == CodeKind::Response
             && ![Code::CONTINUE, Code::REQUEST_ENTITY_INCOMPLETE].contains(&message.code())
             && !goes_on
@@ -438,7 +446,10 @@ impl Device {
         match step {
             Step::TryDelete(_) if code == Code::BAD_REQUEST => followed.values.apply(step),
             Step::Finish if code == Code::CHANGED => {
-                assert!(followed.values.are_consistent(), "2.04 to a Finish of halves");
+                assert!(
+                    followed.values.are_consistent(),
+                    "2.04 to a Finish of halves"
+                );
                 followed.values.finish(&followed.before);
             }
             Step::Finish => assert_eq!(code, Code::NOT_ACCEPTABLE, "to the Finish"),
@@ -465,7 +476,7 @@ impl Device {
     /// In the end the sessions have the keys of the accounts.
     pub(super) fn check_sessions(&self) {
         let values = self.in_force();
-        for (_, connection) in &self.connections {
+        for connection in self.connections.values() {
             if connection.line == BOOTSTRAP {
                 continue;
             }
@@ -522,7 +533,9 @@ impl Node for Device {
             let (to, payload) = (sent.to, sent.payload.to_vec());
             let connection = self.connections.get(&to);
             let connection = connection.filter(|at| at.state == State::Up);
-            let line = connection.expect("it sends to a connection that is up").line;
+            let line = connection
+                .expect("it sends to a connection that is up")
+                .line;
             if line == BOOTSTRAP && !self.answers(to, &payload) {
                 continue;
             }
@@ -559,10 +572,13 @@ impl Values {
     fn secret_key(&self, server: usize) -> Option<Vec<u8>> {
         let id = i64::from(accounts::short_server_id(server).get());
         let of = |at: &u16, resource: u16| Path::of(&[0, *at, resource]).expect("a path");
-        let mut all = self.instances(ObjectId::SECURITY).into_iter().map(|at| at.get());
+        let mut all = self
+            .instances(ObjectId::SECURITY)
+            .into_iter()
+            .map(InstanceId::get);
         let at = all.find(|at| self.integer(of(at, 10)) == Some(id))?;
         match self.get(of(&at, 5)) {
-            Some(Value::Opaque(key)) => Some(key.to_vec()),
+            Some(Value::Opaque(key)) => Some(key.clone()),
             _ => None,
         }
     }

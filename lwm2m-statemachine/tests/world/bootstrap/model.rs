@@ -142,9 +142,8 @@ impl Values {
             .map(|instance| Path::Instance(ObjectId::SECURITY, instance))
             .chain([DEVICE])
             .collect();
-        self.0.retain(|at, _| {
-            !path.contains(at) || kept.iter().any(|kept| kept.contains(at))
-        });
+        self.0
+            .retain(|at, _| !path.contains(at) || kept.iter().any(|kept| kept.contains(at)));
     }
 
     fn remove(&mut self, path: Path) {
@@ -157,7 +156,10 @@ impl Values {
             assert_eq!(other.0.get(path), Some(value), "{path} {what}");
         }
         for path in other.0.keys() {
-            assert!(self.0.contains_key(path), "{path} {what}: it should not be there");
+            assert!(
+                self.0.contains_key(path),
+                "{path} {what}: it should not be there"
+            );
         }
     }
 }

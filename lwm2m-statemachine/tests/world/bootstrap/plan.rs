@@ -82,6 +82,5 @@ fn lossy(random: &mut Random) -> Link {
             .jittering(Duration::from_millis(100))
             .reordering(0.1, Duration::from_secs(20)),
     };
-    link.losing(loss)
-        .duplicating(random.below(4) as f64 / 10.0)
+    link.losing(loss).duplicating(random.below(4) as f64 / 10.0)
 }

@@ -109,10 +109,10 @@ impl Application for Platform {
                 }
                 self.heard(&content);
             }
-            ServerEvent::ObservationEnded { reason, .. } => {
-                if reason != EndReason::RegistrationGone {
-                    self.count(format!("observation ended: {reason}"));
-                }
+            ServerEvent::ObservationEnded { reason, .. }
+                if reason != EndReason::RegistrationGone =>
+            {
+                self.count(format!("observation ended: {reason}"));
             }
             _ => {}
         }

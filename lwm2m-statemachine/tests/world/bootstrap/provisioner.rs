@@ -109,7 +109,11 @@ impl Provisioner {
 
     /// A Client asks for a bootstrap.
     fn requested(&mut self, now: Instant, machine: &mut Machine, bootstrap: BootstrapId) {
-        let choice = if self.healed { 99 } else { self.random.below(100) };
+        let choice = if self.healed {
+            99
+        } else {
+            self.random.below(100)
+        };
         let refused = match choice {
             0..5 => machine.refuse(now, bootstrap, RefuseWith::UnknownEndpoint),
             5..8 => machine.refuse(now, bootstrap, RefuseWith::Unavailable),
@@ -168,7 +172,10 @@ impl Provisioner {
 
     fn ended(&mut self, bootstrap: BootstrapId, is_finished: bool) {
         assert!(self.ended.insert(bootstrap), "a second outcome");
-        let session = self.open.remove(&bootstrap).expect("a bootstrap that began");
+        let session = self
+            .open
+            .remove(&bootstrap)
+            .expect("a bootstrap that began");
         self.rest.remove(&bootstrap);
         self.later.remove(&bootstrap);
         let outcome = if is_finished {
@@ -180,7 +187,10 @@ impl Provisioner {
         };
         let mut book = self.book.borrow_mut();
         let attempt: &mut Attempt = book.attempts.entry(session).or_default();
-        assert!(attempt.server.replace(outcome).is_none(), "a second outcome");
+        assert!(
+            attempt.server.replace(outcome).is_none(),
+            "a second outcome"
+        );
     }
 }
 
@@ -193,8 +203,12 @@ impl Provisioner {
 
     fn style(&mut self) -> Style {
         Style {
-            format: [None, None, Some(ContentFormat::TLV), Some(ContentFormat::JSON)]
-                [self.random.below(4) as usize],
+            format: [
+                None,
+                None,
+                Some(ContentFormat::TLV),
+                Some(ContentFormat::JSON),
+            ][self.random.below(4) as usize],
             whole: self.random.chance(0.4),
             wipes: self.random.chance(0.3),
         }
@@ -208,7 +222,10 @@ impl Provisioner {
             if server != always && self.random.chance(0.5) {
                 continue;
             }
-            let before = self.accounts.iter().find(|account| account.server == server);
+            let before = self
+                .accounts
+                .iter()
+                .find(|account| account.server == server);
             let mut account = before.copied().unwrap_or(Account {
                 server,
                 key: 0,
@@ -247,7 +264,11 @@ impl Provisioner {
 
     /// What is told first, and what after a pause.
     fn draw(&mut self) -> (Steps, Option<Rest>) {
-        let choice = if self.healed { 0 } else { self.random.below(12) };
+        let choice = if self.healed {
+            0
+        } else {
+            self.random.below(12)
+        };
         let style = self.style();
         match choice {
             0..=3 => (self.set(), None),

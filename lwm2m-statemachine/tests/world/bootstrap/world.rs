@@ -4,9 +4,7 @@ use core::time::Duration;
 use std::rc::Rc;
 
 use lwm2m_simulation::{Handle, Host, Link, Network, NodeId, Random};
-use lwm2m_statemachine::{
-    BootstrapServer, BootstrapServerConfig, Client, Server, ServerConfig,
-};
+use lwm2m_statemachine::{BootstrapServer, BootstrapServerConfig, Client, Server, ServerConfig};
 
 use super::{
     accounts::{self, Account, BOOTSTRAP, ENDPOINT, SERVERS, account_of, check_secret},
@@ -20,7 +18,7 @@ use super::{
 use crate::lines::{Line, Lines};
 
 /// Longer than the last Lifetime that the Bootstrap-Server gives, and than any wait of the Client.
-const SETTLED: Duration = Duration::from_secs(650);
+const SETTLED: Duration = Duration::from_secs(600);
 
 /// Longer than the Client waits for the Finish.
 const BOOTSTRAPPED: Duration = Duration::from_secs(300);
@@ -343,12 +341,10 @@ impl World {
 
     /// Neither end hears the other for a while.
     fn cut_line(&mut self) {
-        self.network
-            .partition(self.device, self.provisioner, true);
+        self.network.partition(self.device, self.provisioner, true);
         let pause = self.network.random().duration(BOOTSTRAPPED);
         self.run_for(pause);
-        self.network
-            .partition(self.device, self.provisioner, false);
+        self.network.partition(self.device, self.provisioner, false);
     }
 
     fn lose_connection(&mut self) {

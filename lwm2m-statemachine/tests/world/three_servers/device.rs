@@ -16,12 +16,12 @@ use lwm2m_statemachine::{
 use super::{
     book::Shared,
     firmware::FILES,
-    lines::Lines,
     objects::{self, GAUGE, NUMBER, Values},
     plan::Fault,
     rights, torn,
     world::QUIET,
 };
+use crate::lines::Lines;
 
 /// A connection that was asked for or is up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -48,7 +48,6 @@ mod coverage;
 mod device;
 mod faults;
 mod firmware;
-mod lines;
 mod objects;
 mod periods;
 mod plan;

@@ -14,10 +14,10 @@ use lwm2m_statemachine::server::{
 use super::{
     book::{Reversal, Shared},
     firmware,
-    lines::Lines,
     objects::{self, COUNTER, GAUGE, LEVEL, MOST, MOST_GAUGES, NUMBER, RUN, SLOTS, TEXT, gauge},
     plan::{Fault, LONGEST_MINIMUM, LONGEST_PERIOD},
 };
+use crate::lines::Lines;
 
 pub(crate) const ENDPOINT: &str = "device";
 

@@ -21,13 +21,13 @@ use super::{
     book::{Shared, Tally},
     device::{Connection, ConnectionState, Device},
     firmware::{self, FileServer, Flash},
-    lines::{Line, Lines},
     objects::{self, COUNTER, LEVEL, MOST_GAUGES, NUMBER, RUN, gauge},
     periods::Periods,
     plan::{Fault, LONGEST_MINIMUM, LONGEST_PERIOD, Plan},
     platform::{ENDPOINT, Platform, id},
     rights::{self, Control},
 };
+use crate::lines::{Line, Lines};
 
 type PlatformHost = Host<Platform>;
 
