@@ -1,6 +1,6 @@
 //! The Bootstrap-Server Account (TS 5.2.3.3).
 
-use alloc::vec::Vec;
+use alloc::{collections::BTreeSet, vec::Vec};
 
 use lwm2m_core::{InstanceId, ObjectId, Path};
 
@@ -34,15 +34,33 @@ pub fn replaced(tree: &ObjectTree) -> Result<Vec<Change>, Inconsistency> {
     let is_written = |at: &InstanceId| tree.is_held(ObjectId::SECURITY, *at);
     let (new, old): (Vec<_>, Vec<_>) = bootstrap_servers(tree).partition(is_written);
     match (&new[..], &old[..]) {
-        ([_], _) | ([], [] | [_]) => Ok(match new[..] {
-            [] => Vec::new(),
-            _ => old.into_iter().map(delete).collect(),
-        }),
-        (_, [.., last]) | ([.., last], []) => Err(Inconsistency {
+        ([], [] | [_]) => Ok(Vec::new()),
+        ([_], _) => Ok(old.into_iter().map(delete).collect()),
+        // What was written is to blame.
+        ([.., last], _) | ([], [.., last]) => Err(Inconsistency {
             path: Path::Instance(ObjectId::SECURITY, *last),
             expected: Expected::OneBootstrapServer,
         }),
     }
+}
+
+/// Whether the bootstrap that is held has written the account of this Bootstrap-Server.
+fn is_new(tree: &ObjectTree, instance: InstanceId) -> bool {
+    !is_bootstrap_server(tree.settled(), instance)
+}
+
+/// The accounts of Bootstrap-Servers that a Delete of `/` or `/0` leaves: those that were there before
+/// the bootstrap, or if none is left of them, those that it has written.
+pub(super) fn kept(tree: &ObjectTree) -> BTreeSet<InstanceId> {
+    let (new, former): (BTreeSet<_>, BTreeSet<_>) =
+        bootstrap_servers(tree).partition(|instance| is_new(tree, *instance));
+    if former.is_empty() { new } else { former }
+}
+
+/// Whether a Delete that names the account of this Bootstrap-Server takes it: it was written in this
+/// bootstrap, and is not the only one.
+pub(super) fn may_take_back(tree: &ObjectTree, instance: InstanceId) -> bool {
+    is_new(tree, instance) && bootstrap_servers(tree).any(|other| other != instance)
 }
 
 const fn delete(instance: InstanceId) -> Change {

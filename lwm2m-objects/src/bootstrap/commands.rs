@@ -7,7 +7,10 @@ use alloc::{
 
 use lwm2m_core::{InstanceId, ObjectId, Path, ShortServerId, Value};
 
-use super::refusal::Refusal;
+use super::{
+    account::{kept, may_take_back},
+    refusal::Refusal,
+};
 use crate::{
     access::{
         accounts::{
@@ -68,7 +71,8 @@ pub(super) struct Lost {
 /// The changes of a Bootstrap-Delete of `/`, an Object or an Object Instance (TS 5.2.7.5), with those of
 /// TS E.1.3 for each server whose account goes.
 ///
-/// `/` and `/0` leave the Bootstrap-Server's account. The single instances of mandatory Objects stay
+/// `/` and `/0` leave the Bootstrap-Server's account. Another one that this bootstrap has written can be
+/// taken back. The single instances of mandatory Objects stay
 /// (TS D.1). If nothing is left to delete, there are no changes.
 ///
 /// # Errors
@@ -157,11 +161,15 @@ pub fn written(tree: &ObjectTree, changes: CheckedChanges) -> Result<CommandChan
     })
 }
 
-/// The Object Instances that a Delete names and that may go.
+/// The Object Instances that a Delete names and that may go (TS 5.2.7.5, D.1).
 fn targets(tree: &ObjectTree, target: Path) -> Result<BTreeSet<Place>, Refusal> {
+    let accounts = kept(tree);
     let of_object = |object| {
         let instances = tree.instances(object).map(move |at| (object, at));
-        instances.filter(|at| may_delete(tree, *at))
+        instances.filter(|(object, at)| match *object {
+            ObjectId::SECURITY => !accounts.contains(at),
+            object => !is_single_and_mandatory(tree, object),
+        })
     };
     Ok(match target {
         Path::Root => {
@@ -170,7 +178,13 @@ fn targets(tree: &ObjectTree, target: Path) -> Result<BTreeSet<Place>, Refusal> 
         }
         Path::Object(object) if tree.object(object).is_some() => of_object(object).collect(),
         Path::Instance(object, instance) if tree.locate(target).is_some() => {
-            if !may_delete(tree, (object, instance)) {
+            let may_go = match object {
+                ObjectId::SECURITY if is_bootstrap_server(tree, instance) => {
+                    may_take_back(tree, instance)
+                }
+                object => !is_single_and_mandatory(tree, object),
+            };
+            if !may_go {
                 return Err(Refusal::Stays(target));
             }
             BTreeSet::from([(object, instance)])
@@ -178,14 +192,6 @@ fn targets(tree: &ObjectTree, target: Path) -> Result<BTreeSet<Place>, Refusal> 
         Path::Object(_) | Path::Instance(..) => return Err(Refusal::NotFound(target)),
         Path::Resource(..) | Path::ResourceInstance(..) => return Err(Refusal::Target(target)),
     })
-}
-
-/// Whether a Bootstrap-Delete takes an Object Instance (TS 5.2.7.5, D.1).
-fn may_delete(tree: &ObjectTree, (object, instance): Place) -> bool {
-    match object {
-        ObjectId::SECURITY => !is_bootstrap_server(tree, instance),
-        _ => !is_single_and_mandatory(tree, object),
-    }
 }
 
 /// The Access Control Object Instances about these Object Instances.

@@ -15,7 +15,7 @@ pub enum Refusal {
     /// The target is not there (4.00; of a Discover, 4.04).
     #[error("{0} is not there")]
     NotFound(Path),
-    /// The single instance of a mandatory Object, or the account of the Bootstrap-Server (4.00).
+    /// The single instance of a mandatory Object, or the only account of the Bootstrap-Server, or the former one (4.00).
     #[error("{0} cannot be deleted")]
     Stays(Path),
     /// The changes don't fit an Object (4.00).

@@ -3,7 +3,7 @@
 use lwm2m_kit::path;
 use lwm2m_objects::{
     ObjectTree, Store,
-    bootstrap::{self, Expected},
+    bootstrap::{self, Expected, Refusal},
     typed,
 };
 
@@ -67,10 +67,51 @@ fn of_two_accounts_that_were_written_none_replaces() {
         }
         let refused = session.finish().unwrap_err();
         assert_eq!(refused.expected, Expected::OneBootstrapServer, "{places:?}");
-        assert_eq!(refused.path.object(), Some(0.into()));
+        // It names one that was written, not the one that was there.
+        assert_eq!(refused.path, path(&format!("/0/{}", places[1])));
         session.tree.roll_back();
         assert_eq!(session.tree.snapshot(), session.before);
     }
+}
+
+/// An account that was written by mistake can be taken back, by name or with all accounts of servers. The
+/// former one stays.
+#[test]
+fn an_account_that_was_written_can_be_taken_back() {
+    let mut session = Session::new(two_servers);
+    for at in [7, 8] {
+        session.write(&format!("/0/{at}"), &another(at)).unwrap();
+    }
+    session.delete("/0/8").unwrap();
+    assert_eq!(
+        session.delete("/0/0"),
+        Err(Refusal::Stays(path("/0/0"))),
+        "the former one"
+    );
+    let tree = session.finished();
+    assert!(tree.locate(path("/0/0")).is_none());
+    assert!(tree.locate(path("/0/7")).is_some());
+
+    for whole in ["/0", "/"] {
+        let mut session = Session::new(two_servers);
+        for at in [7, 8] {
+            session.write(&format!("/0/{at}"), &another(at)).unwrap();
+        }
+        session.delete(whole).unwrap();
+        let accounts = session.tree.instances(0.into());
+        assert!(accounts.eq([instance(0)]), "{whole}");
+    }
+}
+
+/// Once the former account is overwritten, the one that was written stays: there has to be one.
+#[test]
+fn the_last_account_of_a_bootstrap_server_stays() {
+    let mut session = Session::new(two_servers);
+    session.write("/0/7", &another(7)).unwrap();
+    session.set("/0/0/1", false);
+    assert_eq!(session.delete("/0/7"), Err(Refusal::Stays(path("/0/7"))));
+    session.delete("/0").unwrap();
+    assert!(session.tree.instances(0.into()).eq([instance(7)]));
 }
 
 /// Two that were there before are inconsistent as well, and none of them is taken.
