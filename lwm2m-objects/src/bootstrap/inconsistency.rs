@@ -63,6 +63,8 @@ pub enum Expected {
     SupportedBinding,
     /// The number of the server, as the binding has SMS (TS E.1, Resource 9).
     SmsNumber,
+    /// A `coap` or `coaps` URI, as the binding is without SMS (TS E.1, Resource 0; E.2, Resource 7).
+    UriOfBinding,
     /// Access Control Object Instances, as there are several servers (TS 7.3.1.3).
     AccessControl,
     /// The owner 65535: the rights on Objects are the Bootstrap interface's (TS 7.3.1.2.1).
@@ -96,6 +98,7 @@ impl fmt::Display for Expected {
             Self::Lifetime => f.write_str("a lifetime of 1 to 4294967295 seconds"),
             Self::SupportedBinding => f.write_str("a binding that the Client supports"),
             Self::SmsNumber => f.write_str("the number of the server, as the binding has SMS"),
+            Self::UriOfBinding => f.write_str("coap or coaps, as the binding is without SMS"),
             Self::AccessControl => {
                 f.write_str("Access Control Object Instances, as there are several servers")
             }

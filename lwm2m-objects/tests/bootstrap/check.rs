@@ -210,18 +210,22 @@ fn a_binding_with_sms_needs_the_number_of_the_server() {
         );
         let mut tree = client(&[101], vec![]);
         tree.set(path("/1/0/7"), binding).unwrap();
-        tree.change([set("/0/1/9", "+4912345")]).unwrap_err();
-        let number = lwm2m_objects::typed::SmsSecurity {
-            server_number: Some("4912345".into()),
-            ..Default::default()
-        };
-        let mut security = example::security()[1].clone();
-        security.sms = number;
-        tree.add(lwm2m_objects::Store::of([(
-            crate::session::instance(1),
-            security,
-        )]));
+        tree.change([set("/0/1/9", "+4912345")]).unwrap();
         assert_eq!(checked(&tree), Ok(()), "{binding}");
+    }
+}
+
+/// Over UDP, nobody can be reached at a number.
+#[test]
+fn a_binding_without_sms_needs_a_uri_with_a_host() {
+    for uri in ["sms:+4912345", "tel:+4912345"] {
+        for binding in ["U", "UQ"] {
+            let found = after([set("/0/2/0", uri), set("/1/1/7", binding)]);
+            assert_eq!(found, expected("/0/2/0", Expected::UriOfBinding), "{uri}");
+        }
+        for binding in ["S", "SQ"] {
+            assert_eq!(after([set("/0/2/0", uri), set("/1/1/7", binding)]), Ok(()));
+        }
     }
 }
 

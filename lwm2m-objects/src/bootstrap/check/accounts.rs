@@ -119,13 +119,22 @@ fn check_server(
     if binding.has_sms() && !has_sms_number(security) {
         return Err(expected(security, 9, Expected::SmsNumber));
     }
+    if !binding.has_sms() && is_number(security) {
+        return Err(expected(security, 0, Expected::UriOfBinding));
+    }
     Ok(())
 }
 
 /// Whether a server can be reached by SMS: by Resource 9 of its Security Object Instance, or by its URI.
 fn has_sms_number(security: &Values<'_>) -> bool {
-    let text = |resource: u16| security.string(resource).unwrap_or_default();
-    !text(9).is_empty() || matches!(ServerUri::parse(&text(0)), Ok(ServerUri::Sms(_)))
+    let number = security.string(9).unwrap_or_default();
+    !number.is_empty() || is_number(security)
+}
+
+/// Whether the URI is one for SMS.
+fn is_number(security: &Values<'_>) -> bool {
+    let uri = security.string(0).unwrap_or_default();
+    matches!(ServerUri::parse(&uri), Ok(ServerUri::Sms(_)))
 }
 
 /// The value of a mandatory Resource.
