@@ -48,6 +48,7 @@
 mod account;
 mod check;
 mod commands;
+mod content;
 mod discovered;
 mod inconsistency;
 mod refusal;

@@ -22,8 +22,11 @@ use crate::tree::ObjectTree;
 /// - The bindings are supported, and those with SMS have a number.
 /// - With several accounts there are Access Control Object Instances. Their owners and entries are
 ///   servers of the Client; those about an Object have no owner.
-/// - Of other Objects, what a bootstrap that is [held](ObjectTree::hold) has written has its mandatory
+/// - Of other Objects, what a bootstrap that is [held](ObjectTree::hold) has changed has its mandatory
 ///   Resources. Before that they are not expected, as an Object Instance may be built by several Writes.
+///
+/// What servers and the application have left before the bootstrap is not held against it: Object
+/// Instances that are as they were, and owners and entries that were unknown before.
 ///
 /// ```
 /// use lwm2m_objects::{bootstrap, example};
@@ -46,11 +49,8 @@ pub fn check(
     tree: &ObjectTree,
     supports: impl Fn(BindingMode) -> bool,
 ) -> Result<(), Inconsistency> {
-    let view = tree.view();
-    let servers = accounts::check(view, &supports)?;
-    rights::check(view, &servers)?;
-    for (object, instance) in tree.held_instances() {
-        mandatory::check(view, object, instance)?;
-    }
-    Ok(())
+    let servers = accounts::check(tree.view(), &supports)?;
+    rights::check(tree, &servers)?;
+    let mut held = tree.held_instances();
+    held.try_for_each(|(object, instance)| mandatory::check(tree, object, instance))
 }

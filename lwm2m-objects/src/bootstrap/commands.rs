@@ -9,6 +9,7 @@ use lwm2m_core::{InstanceId, ObjectId, Path, ShortServerId, Value};
 
 use super::{
     account::{kept, may_take_back},
+    content::content,
     refusal::Refusal,
 };
 use crate::{
@@ -265,7 +266,7 @@ impl Losses {
                 && tree.was_there(at.0, at.1)
             {
                 let lost = Lost {
-                    values: values(tree, at),
+                    values: content(tree.view(), at),
                     control: control.clone(),
                 };
                 losses.instances.insert(at, lost);
@@ -280,24 +281,6 @@ impl Losses {
             self.controls.insert(id, control);
         }
     }
-}
-
-/// The changes that create an Object Instance as it is.
-fn values(tree: &ObjectTree, (object, instance): Place) -> Vec<Change> {
-    let mut changes = Vec::from([Change::Create {
-        path: Path::Instance(object, instance),
-    }]);
-    for resource in tree.resources(object, instance) {
-        let path = Path::Resource(object, instance, resource.id);
-        if resource.is_multiple() {
-            changes.push(Change::Clear { path });
-        }
-        tree.visit(path, |path, value| {
-            let value = value.to_owned();
-            changes.push(Change::Set { path, value });
-        });
-    }
-    changes
 }
 
 fn place(path: Path) -> Option<Place> {

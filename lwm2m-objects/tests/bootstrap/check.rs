@@ -267,8 +267,48 @@ fn owners_and_entries_are_servers_of_the_client() {
         assert_eq!(after([changes.clone()]), wanted, "{changes:?}");
     }
     // With a single server as well.
-    let tree = client(&[101], vec![control((3, 0), &[(102, 1)], 101)]);
+    let mut tree = client(&[101], vec![control((3, 0), &[(101, 1)], 101)]);
+    tree.hold();
+    tree.change([set("/2/0/2/102", 1)]).unwrap();
     assert_eq!(checked(&tree), expected("/2/0/2/102", Expected::AclEntry));
+}
+
+/// An owner of rights writes owners and entries as it likes. No bootstrap fails afterwards.
+#[test]
+fn what_a_server_has_made_of_its_rights_blocks_no_bootstrap() {
+    let make = || {
+        let mut tree = two_servers();
+        tree.change([set("/2/2/2/999", 1), set("/2/3/3", 998)])
+            .unwrap();
+        tree
+    };
+    let mut session = Session::new(make);
+    assert_eq!(session.finish(), Ok(()));
+    session.delete("/0").unwrap();
+    session.delete("/1").unwrap();
+    session.write_again("/0");
+    session.write_again("/1");
+    assert_eq!(session.finish(), Ok(()));
+    assert_eq!(session.tree.get(path("/2/2/2/999")), Some(Value::Integer(1)));
+    // An unknown one in another place is the bootstrap's.
+    for (changed, at, what) in [
+        (set("/2/3/2/999", 1), "/2/3/2/999", Expected::AclEntry),
+        (set("/2/2/3", 999), "/2/2/3", Expected::Owner),
+    ] {
+        let mut tree = make();
+        tree.hold();
+        tree.change([changed]).unwrap();
+        assert_eq!(checked(&tree), expected(at, what));
+    }
+}
+
+/// A server that was known and is gone is not left in the rights.
+#[test]
+fn a_server_that_is_gone_is_unknown() {
+    let mut tree = two_servers();
+    tree.hold();
+    tree.change([delete("/0/2"), delete("/1/1")]).unwrap();
+    assert_eq!(checked(&tree), expected("/2/1/2/102", Expected::AclEntry));
 }
 
 #[test]

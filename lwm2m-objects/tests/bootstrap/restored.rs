@@ -3,7 +3,7 @@
 
 use lwm2m_core::Value;
 use lwm2m_kit::path;
-use lwm2m_objects::{Answer, ObjectTree, Typed, firmware::FirmwareUpdateObject, typed};
+use lwm2m_objects::{Answer, Change, ObjectTree, Typed, firmware::FirmwareUpdateObject, typed};
 
 use crate::session::{Session, client, control, instance, may_read, rights, server, two_servers};
 
@@ -240,6 +240,23 @@ fn an_object_with_behaviour_comes_back() {
     assert!(tree.locate(path("/5/0")).is_some());
     assert_eq!(tree.get(path("/5/0/3")), Some(Value::Integer(0)));
     assert!(may_read(&tree, 101, 5, 0));
+}
+
+/// What only its application can complete is as consistent as it was, once it is back.
+#[test]
+fn what_lacked_something_before_may_come_back() {
+    let make = || {
+        let mut tree = two_servers();
+        let path = path("/9/1/0");
+        tree.change([Change::Remove { path }]).unwrap();
+        tree
+    };
+    let mut session = Session::new(make);
+    session.delete("/0").unwrap();
+    assert!(session.tree.locate(path("/9/1")).is_none());
+    session.write_again("/0");
+    session.write_again("/1");
+    as_before(session);
 }
 
 /// Rights that have gone with a Delete of what they are about don't come back when it is written again.
