@@ -11,6 +11,7 @@ mod commit;
 mod differences;
 mod error;
 mod fetch;
+mod fitting;
 mod held;
 mod object;
 mod objects;
@@ -48,7 +49,7 @@ pub use self::{
     transaction::Transaction,
     view::TreeView,
 };
-pub(crate) use self::{check::check_value, differences::is_same};
+pub(crate) use self::{check::check_value, differences::is_same, fitting::fitting};
 use crate::{
     definition::{ObjectDefinition, ResourceDefinition},
     saved::snapshot::Snapshot,

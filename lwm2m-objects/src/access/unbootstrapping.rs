@@ -11,8 +11,8 @@ use lwm2m_core::{AccessRights, InstanceId, ObjectId, Path, ResourceId, ShortServ
 use super::accounts::{security_instances, server_instances};
 use crate::{
     definition::Multiplicity,
-    tree::{Change, ObjectTree},
-    typed::{AccessControl, AclTarget, PartialAccessControl},
+    tree::{AclTarget, Change, ObjectTree, fitting},
+    typed::{AccessControl, PartialAccessControl},
 };
 
 /// An Object Instance.
@@ -26,7 +26,8 @@ pub(crate) type Place = (ObjectId, InstanceId);
 ///
 /// If the server owned an Object Instance, the new owner is the server with the greatest sum of
 /// Write (1) and Delete (1), and of several the one with the lowest Short Server ID. If there is
-/// none, the instance has no owner (65535). The only instance of a mandatory Object stays (TS D.1).
+/// none, the instance has no owner (65535). The only instance of a mandatory Object stays (TS D.1), and
+/// so does what its Object doesn't delete.
 ///
 /// [`bootstrap::delete`](crate::bootstrap::delete) does this for all servers that one Bootstrap-Delete
 /// takes.
@@ -83,17 +84,15 @@ impl Taken {
     ) -> Self {
         let staying: BTreeSet<_> = &known_servers(tree) - leaving;
         let servers = servers_by_instance(tree);
-        let goes = |at: &InstanceId| {
-            let leaves = servers.get(at).is_some_and(|id| leaving.contains(id));
-            leaves && !spared((ObjectId::SERVER, *at))
-        };
-        let accounts = servers.keys().copied().filter(goes);
+        let leaves = servers.iter().filter(|(_, id)| leaving.contains(id));
+        let accounts = leaves.map(|(at, _)| (ObjectId::SERVER, *at));
         let mut taken = Self {
-            gone: accounts.map(|at| (ObjectId::SERVER, at)).collect(),
+            gone: deletable(tree, accounts.filter(|at| !spared(*at))),
             changed: Vec::new(),
             controls: BTreeMap::new(),
         };
         let leaving = Leaving { leaving, staying };
+        let mut going = BTreeSet::new();
         for id in tree.instances(ObjectId::ACCESS_CONTROL) {
             if spared((ObjectId::ACCESS_CONTROL, id)) {
                 continue;
@@ -101,21 +100,51 @@ impl Taken {
             let control = Control::load(tree, id, &servers);
             let about = control.was.instance();
             let fate = match about {
-                Some((ObjectId::SERVER, at)) if goes(&at) => Fate::Goes,
+                Some(at) if taken.gone.contains(&at) => Fate::Goes,
                 _ => leaving.fate(&control),
             };
             match fate {
                 Fate::Stays => continue,
                 Fate::Becomes(new) => taken.changed.extend(control.was.changes_to(&new, id)),
                 Fate::Goes => {
-                    taken.gone.insert((ObjectId::ACCESS_CONTROL, id));
-                    let deletable = about.filter(|at| may_go(tree, *at) && !spared(*at));
-                    taken.gone.extend(deletable);
+                    going.insert(id);
                 }
             }
             taken.controls.insert(id, control);
         }
+        taken.take_instances(tree, &leaving, &going, spared);
         taken
+    }
+
+    /// Takes the Object Instances that these Access Control Object Instances are about, as far as
+    /// they can go.
+    fn take_instances(
+        &mut self,
+        tree: &ObjectTree,
+        leaving: &Leaving<'_>,
+        going: &BTreeSet<InstanceId>,
+        spared: impl Fn(Place) -> bool,
+    ) {
+        let of_going = going.iter().filter_map(|id| self.controls.get(id));
+        let about = of_going.filter_map(|control| control.was.instance());
+        let may = |at: &Place| may_go(tree, *at) && !spared(*at);
+        let wanted: BTreeSet<Place> = about.filter(may).collect();
+        self.gone.extend(deletable(tree, wanted.iter().copied()));
+        for id in going {
+            let Some(control) = self.controls.get(id) else {
+                continue;
+            };
+            match control.was.instance() {
+                // Its Object doesn't let it go: nobody has rights on it.
+                Some(at) if wanted.contains(&at) && !self.gone.contains(&at) => {
+                    let left = leaving.left(control);
+                    self.changed.extend(control.was.changes_to(&left, *id));
+                }
+                _ => {
+                    self.gone.insert((ObjectId::ACCESS_CONTROL, *id));
+                }
+            }
+        }
     }
 
     /// All changes: an Object Instance that is deleted is not changed before.
@@ -172,25 +201,39 @@ impl Leaving<'_> {
     /// What becomes of an Access Control Object Instance (TS E.1.3, 1 and 2).
     pub(crate) fn fate(&self, control: &Control) -> Fate {
         let was = &control.was;
-        let leaves = |id: u16| ShortServerId::new(id).is_some_and(|id| self.leaving.contains(&id));
-        let owned = was.owner.is_some_and(leaves);
+        let owned = was.owner.is_some_and(|id| self.leaves(id));
         // A Server Object Instance goes with its own server only.
-        let of_staying = control.server.filter(|id| self.staying.contains(id));
+        let of_staying = self.of_staying(control);
         let mut able = self.staying.iter().filter(|id| has_access(was, **id));
         if owned && was.instance().is_some() && of_staying.is_none() && able.next().is_none() {
             return Fate::Goes;
         }
-        let mut new = was.clone();
-        new.acl.retain(|(id, _)| !leaves(*id));
-        if owned {
-            let next = self.elected(was).or(of_staying);
-            new.owner = Some(next.map_or(AccessControl::NOBODY, ShortServerId::get));
-        }
+        let new = self.left(control);
         if new == *was {
             Fate::Stays
         } else {
             Fate::Becomes(new)
         }
+    }
+
+    /// What is left of an Access Control Object Instance that stays.
+    fn left(&self, control: &Control) -> PartialAccessControl {
+        let mut new = control.was.clone();
+        new.acl.retain(|(id, _)| !self.leaves(*id));
+        if new.owner.is_some_and(|id| self.leaves(id)) {
+            let next = self.elected(&control.was).or(self.of_staying(control));
+            new.owner = Some(next.map_or(AccessControl::NOBODY, ShortServerId::get));
+        }
+        new
+    }
+
+    fn leaves(&self, id: u16) -> bool {
+        ShortServerId::new(id).is_some_and(|id| self.leaving.contains(&id))
+    }
+
+    /// The server that stays whose Server Object Instance this is about.
+    fn of_staying(&self, control: &Control) -> Option<ShortServerId> {
+        control.server.filter(|id| self.staying.contains(id))
     }
 
     /// The next owner. What is about an Object has none (TS 7.3.1.2.1).
@@ -249,6 +292,27 @@ fn has_access(control: &PartialAccessControl, server: ShortServerId) -> bool {
 fn may_go(tree: &ObjectTree, (object, instance): Place) -> bool {
     let there = tree.locate(Path::Instance(object, instance)).is_some();
     there && object != ObjectId::SECURITY && !is_single_and_mandatory(tree, object)
+}
+
+/// Of these Object Instances, those that their Objects let go.
+pub(crate) fn deletable(
+    tree: &ObjectTree,
+    places: impl Iterator<Item = Place>,
+) -> BTreeSet<Place> {
+    let mut by_object = BTreeMap::<ObjectId, Vec<_>>::new();
+    for (object, instance) in places {
+        let path = Path::Instance(object, instance);
+        let delete = Vec::from([Change::Delete { path }]);
+        by_object
+            .entry(object)
+            .or_default()
+            .push(((object, instance), delete));
+    }
+    let found = by_object.into_iter().flat_map(|(object, deletes)| {
+        let object = tree.object(object);
+        object.map_or(Vec::new(), |object| fitting(object, deletes))
+    });
+    found.map(|(at, _)| at).collect()
 }
 
 /// Whether the one instance of a mandatory Object has to be there (TS D.1).

@@ -19,7 +19,8 @@ use crate::{
             security_instances, short_server_id,
         },
         unbootstrapping::{
-            Control, Place, Taken, is_single_and_mandatory, known_servers, servers_by_instance,
+            Control, Place, Taken, deletable, is_single_and_mandatory, known_servers,
+            servers_by_instance,
         },
     },
     tree::{AclTarget, Change, CheckedChanges, ObjectTree, WriteError},
@@ -74,7 +75,8 @@ pub(super) struct Lost {
 ///
 /// `/` and `/0` leave the Bootstrap-Server's account. Another one that this bootstrap has written can be
 /// taken back. The single instances of mandatory Objects stay
-/// (TS D.1). If nothing is left to delete, there are no changes.
+/// (TS D.1), and a target that doesn't name them leaves Object Instances that their Objects
+/// [refuse](crate::Object::prepare) to delete. If nothing is left to delete, there are no changes.
 ///
 /// # Errors
 ///
@@ -175,9 +177,11 @@ fn targets(tree: &ObjectTree, target: Path) -> Result<BTreeSet<Place>, Refusal> 
     Ok(match target {
         Path::Root => {
             let objects = tree.objects().map(|object| object.definition().id);
-            objects.flat_map(of_object).collect()
+            deletable(tree, objects.flat_map(of_object))
         }
-        Path::Object(object) if tree.object(object).is_some() => of_object(object).collect(),
+        Path::Object(object) if tree.object(object).is_some() => {
+            deletable(tree, of_object(object))
+        }
         Path::Instance(object, instance) if tree.locate(target).is_some() => {
             let may_go = match object {
                 ObjectId::SECURITY if is_bootstrap_server(tree, instance) => {

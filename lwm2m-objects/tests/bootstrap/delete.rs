@@ -8,7 +8,7 @@ use lwm2m_objects::{
     typed,
 };
 
-use crate::session::{Session, client, control, instances, may_read, two_servers};
+use crate::session::{Session, client, control, instance, instances, may_read, two_servers};
 
 #[test]
 fn delete_of_the_root_leaves_the_bootstrap_server_and_what_is_single_and_mandatory() {
@@ -180,7 +180,7 @@ fn rights_on_an_account_do_not_take_it() {
     let mut session = Session::new(|| client(&[101, 102], rights()));
     session.delete("/0/1").unwrap();
     assert!(session.tree.locate(path("/1/1")).is_some());
-    let control = typed::AccessControl::load(&session.tree, crate::session::instance(0)).unwrap();
+    let control = typed::AccessControl::load(&session.tree, instance(0)).unwrap();
     assert_eq!(control.owner, 102);
 }
 
@@ -204,4 +204,65 @@ fn without_access_control_accounts_are_deleted_alone() {
     tree.commit(command.changes()).unwrap();
     let expected = ["/0/0", "/3/0", "/5/0", "/9/0", "/9/1", "/9/2"];
     assert_eq!(instances(&tree), expected);
+}
+
+/// An Object that deletes nothing: the default of the trait.
+struct Fixed(lwm2m_objects::Store);
+
+impl lwm2m_objects::Object for Fixed {
+    fn definition(&self) -> &lwm2m_objects::ObjectDefinition {
+        self.0.definition()
+    }
+
+    fn read(
+        &self,
+        instance: lwm2m_core::InstanceId,
+        resource: lwm2m_core::ResourceId,
+        out: &mut lwm2m_objects::ResourceSink<'_>,
+    ) -> Result<(), lwm2m_objects::ReadError> {
+        self.0.read(instance, resource, out)
+    }
+
+    fn apply(&mut self, changes: &[Change]) {
+        self.0.apply(changes);
+    }
+}
+
+fn with_a_fixed_object() -> ObjectTree {
+    let rights = vec![control((9, 0), &[(101, 15)], 101)];
+    let mut tree = client(&[101, 102], rights);
+    let software = typed::SoftwareManagement::new("fixed", "1");
+    tree.add(Fixed(lwm2m_objects::Store::of([(instance(0), software)])));
+    tree
+}
+
+/// What an Object doesn't let go stays, and the rest is deleted.
+#[test]
+fn what_an_object_does_not_delete_hinders_no_other_delete() {
+    let mut session = Session::new(with_a_fixed_object);
+    session.delete("/").unwrap();
+    assert_eq!(session.instances(), ["/0/0", "/3/0", "/9/0"]);
+    assert_eq!(session.delete("/9"), Ok(()));
+
+    // With the account of its only server, nobody has rights on it.
+    for whole in ["/0", "/0/1"] {
+        let mut session = Session::new(with_a_fixed_object);
+        session.delete(whole).unwrap();
+        assert_eq!(session.servers_gone().first(), Some(&101), "{whole}");
+        let control = typed::AccessControl::load(&session.tree, instance(0)).unwrap();
+        assert_eq!((control.owner, control.acl), (65535, vec![]), "{whole}");
+        assert!(session.tree.locate(path("/9/0")).is_some());
+        assert!(session.tree.locate(path("/0/1")).is_none());
+        // They come back with it.
+        session.write_again("/0");
+        session.write_again("/1");
+        let before = session.before.clone();
+        assert_eq!(session.finished().snapshot(), before, "{whole}");
+    }
+
+    // By name, it is refused.
+    let session = Session::new(with_a_fixed_object);
+    let command = bootstrap::delete(&session.tree, path("/9/0")).unwrap();
+    let mut tree = session.tree;
+    assert!(tree.commit(command.changes()).is_err());
 }
