@@ -117,7 +117,7 @@ impl Taken {
     }
 
     /// Takes the Object Instances that these Access Control Object Instances are about, as far as
-    /// they can go.
+    /// they can go, and no other server has rights on them.
     fn take_instances(
         &mut self,
         tree: &ObjectTree,
@@ -125,9 +125,13 @@ impl Taken {
         going: &BTreeSet<InstanceId>,
         spared: impl Fn(Place) -> bool,
     ) {
+        let is_shared = |(object, instance): Place| {
+            let mut all = tree.access_controls(AclTarget::Instance(object, instance));
+            all.any(|id| !going.contains(&id))
+        };
         let of_going = going.iter().filter_map(|id| self.controls.get(id));
         let about = of_going.filter_map(|control| control.was.instance());
-        let may = |at: &Place| may_go(tree, *at) && !spared(*at);
+        let may = |at: &Place| may_go(tree, *at) && !spared(*at) && !is_shared(*at);
         let wanted: BTreeSet<Place> = about.filter(may).collect();
         self.gone.extend(deletable(tree, wanted.iter().copied()));
         for id in going {

@@ -21,7 +21,7 @@ use crate::tree::ObjectTree;
 ///   URI of a Bootstrap-Server may be empty: it may be one that always begins by itself.
 /// - The bindings are supported, and those with SMS have a number.
 /// - With several accounts there are Access Control Object Instances. Their owners and entries are
-///   servers of the Client; those about an Object have no owner.
+///   servers of the Client; those about an Object have no owner. There is one about each target.
 /// - Of other Objects, what a bootstrap that is [held](ObjectTree::hold) has changed has its mandatory
 ///   Resources. Before that they are not expected, as an Object Instance may be built by several Writes.
 ///

@@ -66,8 +66,8 @@ pub(super) struct Losses {
 pub(super) struct Lost {
     /// The changes that create it.
     pub(super) values: Vec<Change>,
-    /// The rights on it.
-    pub(super) control: Control,
+    /// The Access Control Object Instances about it.
+    pub(super) controls: BTreeMap<InstanceId, Control>,
 }
 
 /// The changes of a Bootstrap-Delete of `/`, an Object or an Object Instance (TS 5.2.7.5), with those of
@@ -269,11 +269,11 @@ impl Losses {
                 && taken.gone.contains(&at)
                 && tree.was_there(at.0, at.1)
             {
-                let lost = Lost {
+                let lost = losses.instances.entry(at).or_insert_with(|| Lost {
                     values: content(tree.view(), at),
-                    control: control.clone(),
-                };
-                losses.instances.insert(at, lost);
+                    controls: BTreeMap::new(),
+                });
+                lost.controls.insert(*id, control.clone());
             }
             losses.add_control(tree, *id, control.clone());
         }

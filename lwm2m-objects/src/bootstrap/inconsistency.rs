@@ -67,6 +67,8 @@ pub enum Expected {
     UriOfBinding,
     /// Access Control Object Instances, as there are several servers (TS 7.3.1.3).
     AccessControl,
+    /// Another target, as another Access Control Object Instance is about this one (TS 7.3.1).
+    AnotherTarget,
     /// The owner 65535: the rights on Objects are the Bootstrap interface's (TS 7.3.1.2.1).
     NoOwner,
     /// An owner that is a server of the Client, or 65535 (TS E.3, Resource 3).
@@ -102,6 +104,7 @@ impl fmt::Display for Expected {
             Self::AccessControl => {
                 f.write_str("Access Control Object Instances, as there are several servers")
             }
+            Self::AnotherTarget => f.write_str("rights on something that has none yet"),
             Self::NoOwner => f.write_str("the owner 65535, as it is about an Object"),
             Self::Owner => f.write_str("an owner that is a server of the Client, or 65535"),
             Self::AclEntry => f.write_str("the Short Server ID of a server of the Client, or 0"),

@@ -96,11 +96,10 @@ impl Unbootstrapped {
         self.known.extend(losses.known);
         for (at, mut lost) in losses.instances {
             // The first rights count: a later command sees what an earlier one has left.
-            let first = self.controls.values();
-            let mut first = first.filter(|control| control.was.instance() == Some(at));
-            if let Some(first) = first.next() {
-                lost.control = first.clone();
-            }
+            let first = self.controls.iter();
+            let first = first.filter(|(_, control)| control.was.instance() == Some(at));
+            let first = first.map(|(id, control)| (*id, control.clone()));
+            lost.controls.extend(first);
             self.instances.entry(at).or_insert(lost);
         }
         for (id, control) in losses.controls {
@@ -130,7 +129,8 @@ impl Unbootstrapped {
         };
         let mut restoring = Restoring::new(tree);
         for (at, lost) in &self.instances {
-            if !matches!(fates.fate(&lost.control), Fate::Goes) {
+            let mut fates = lost.controls.values().map(|control| fates.fate(control));
+            if fates.any(|fate| !matches!(fate, Fate::Goes)) {
                 restoring.instance(*at, &lost.values);
             }
         }
@@ -220,8 +220,9 @@ impl<'t> Restoring<'t> {
             AclTarget::Instance(object, instance) => self.has((object, instance)),
             AclTarget::Object(object) => tree.object(object).is_some(),
         };
+        let before = tree.settled();
         let mut others = tree.access_controls(about);
-        if !is_there || others.any(|id| tree.access_target(id) == Some(about)) {
+        if !is_there || others.any(|id| before.access_target(id) != Some(about)) {
             return;
         }
         let Some(id) = self.free_id(id) else {

@@ -302,6 +302,21 @@ fn what_a_server_has_made_of_its_rights_blocks_no_bootstrap() {
     }
 }
 
+/// Which of two rights on one target are in force, nobody could tell.
+#[test]
+fn there_are_no_other_rights_on_a_target() {
+    let another = Expected::AnotherTarget;
+    let same = [set("/2/2/0", 9), set("/2/2/1", 0)];
+    assert_eq!(after(same.clone()), expected("/2/2", another));
+    // They were there before, and the bootstrap has not made them.
+    let mut tree = two_servers();
+    tree.change(same).unwrap();
+    tree.hold();
+    assert_eq!(checked(&tree), Ok(()));
+    tree.change([set("/2/2/2/102", 1)]).unwrap();
+    assert_eq!(checked(&tree), Ok(()));
+}
+
 /// A server that was known and is gone is not left in the rights.
 #[test]
 fn a_server_that_is_gone_is_unknown() {

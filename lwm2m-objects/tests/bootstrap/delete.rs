@@ -266,3 +266,41 @@ fn what_an_object_does_not_delete_hinders_no_other_delete() {
     let mut tree = session.tree;
     assert!(tree.commit(command.changes()).is_err());
 }
+
+/// Two servers have rights on one Object Instance, each in an Access Control Object Instance of its own:
+/// it goes with the last of them.
+#[test]
+fn what_another_server_owns_as_well_stays() {
+    let make = || {
+        let rights = vec![
+            control((9, 0), &[(101, 15)], 101),
+            control((9, 0), &[(102, 15)], 102),
+        ];
+        client(&[101, 102], rights)
+    };
+    let mut session = Session::new(make);
+    session.delete("/0/1").unwrap();
+    assert!(session.tree.locate(path("/9/0")).is_some());
+    assert!(session.tree.locate(path("/2/0")).is_none());
+    assert!(session.tree.locate(path("/2/1")).is_some());
+    session.delete("/0/2").unwrap();
+    assert!(session.tree.locate(path("/9/0")).is_none());
+    assert_eq!(session.tree.instances(2.into()).count(), 0);
+    for (account, server) in [("/0/1", "/1/0"), ("/0/2", "/1/1")] {
+        session.write_again(account);
+        session.write_again(server);
+    }
+    let before = session.before.clone();
+    assert_eq!(session.finished().snapshot(), before);
+
+    // One of them alone brings it back as well, whichever it is.
+    for (own, account, server) in [(101, "/0/1", "/1/0"), (102, "/0/2", "/1/1")] {
+        let mut session = Session::new(make);
+        session.delete("/0").unwrap();
+        session.write_again(account);
+        session.write_again(server);
+        let tree = session.finished();
+        assert!(may_read(&tree, own, 9, 0), "{own}");
+        assert!(tree.instances(2.into()).count() == 1, "{own}");
+    }
+}

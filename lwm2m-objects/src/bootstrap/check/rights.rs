@@ -45,6 +45,11 @@ impl Rights<'_> {
         let target = now.access_target(instance);
         // Of what was about something else nothing is as before.
         let before = Some(before).filter(|before| before.access_target(instance) == target);
+        let mut others = target.into_iter().flat_map(|at| now.access_controls(at));
+        if before.is_none() && others.any(|id| id != instance) {
+            let path = Path::Instance(ObjectId::ACCESS_CONTROL, instance);
+            return Err(Inconsistency::at(path, Expected::AnotherTarget));
+        }
         self.check_entries(instance, before)?;
         self.check_owner(instance, target, before)
     }
