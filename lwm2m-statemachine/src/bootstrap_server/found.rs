@@ -76,6 +76,12 @@ impl Discovered {
                 .map(|server| (server, instance))
         })
     }
+
+    /// Whether there is a Server Object Instance of this server.
+    pub(super) fn has_server_object(&self, server: ShortServerId) -> bool {
+        self.instances()
+            .any(|(object, _, of)| object == ObjectId::SERVER && of == Some(server))
+    }
 }
 
 impl FromIterator<BootstrapDiscoverLink> for Discovered {

@@ -115,6 +115,9 @@ fn set(
 /// The Access Control Object is written anew: a Discover doesn't tell what the Instances that are
 /// there are about. They are deleted one by one, which no client may refuse (TS 5.2.7.5).
 ///
+/// What the answer to a Discover of less than `/` doesn't show is taken for not there. One that has no
+/// Server Object Instance of a server with a Security Object Instance is refused.
+///
 /// ```
 /// use lwm2m_core::{AccessRights, ShortServerId};
 /// use lwm2m_linkformat::BootstrapDiscoverLinks;
@@ -155,6 +158,12 @@ pub fn add_server(
     let mut servers: BTreeSet<_> = found.servers().map(|(server, _)| server).collect();
     if servers.contains(&id) {
         return Err(PlanError::TwoServers(id));
+    }
+    // An answer about Object 0 alone doesn't tell which Instances of Object 1 are taken.
+    for id in &servers {
+        if !found.has_server_object(*id) {
+            return Err(PlanError::HalfFound(*id));
+        }
     }
     let security = free(&mut found.instances_of(ObjectId::SECURITY).collect())?;
     let server = free(&mut found.instances_of(ObjectId::SERVER).collect())?;

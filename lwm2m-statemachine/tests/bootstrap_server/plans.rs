@@ -280,6 +280,22 @@ fn a_server_is_added_with_rights_on_every_instance_that_is_there() {
         ),
         ("</0/1>;ssid=101", 102, PlanError::NotFound),
         ("</0/0>,</0/1>", 102, PlanError::NotFound),
+        // A Discover of /0 alone: /1/0 would be written over.
+        (
+            "</0/0>,</0/1>;ssid=101",
+            102,
+            PlanError::HalfFound(server_id(101)),
+        ),
+        (
+            "</0/0>,</0/1>;ssid=101,</0/2>;ssid=103,</1/0>;ssid=101",
+            102,
+            PlanError::HalfFound(server_id(103)),
+        ),
+        (
+            "</0/0>,</0/1>;ssid=101,</1/0>",
+            102,
+            PlanError::HalfFound(server_id(101)),
+        ),
     ] {
         let plan = plans::add_server(&discovered(answer), account(id), rights);
         assert_eq!(plan, Err(expected));

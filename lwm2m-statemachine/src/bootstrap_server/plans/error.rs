@@ -62,6 +62,12 @@ pub enum PlanError {
     /// more than one.
     #[error("the account of the bootstrap-server was not found")]
     NotFound,
+    /// What a Discover found isn't the whole configuration: this server has a Security Object Instance
+    /// and no Server Object Instance with its Short Server ID (TS 5.2.2).
+    #[error(
+        "server {0} has a Security Object Instance, and its Server Object Instance was not found"
+    )]
+    HalfFound(ShortServerId),
     /// There are more Instances than an Object can have.
     #[error("there are too many Object Instances")]
     TooMany,
