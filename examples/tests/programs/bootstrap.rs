@@ -243,7 +243,7 @@ fn each_client_gets_the_plan_of_its_name() {
     program.expect("unknown stranger no plan is for this client");
     program.expect("failed stranger ");
     program.say("stats");
-    program.expect("stats requested=7 refused=0 overloaded=0 begun=0 ");
+    program.expect("stats requested=7 refused=1 overloaded=0 begun=0 ");
     program.say("quit");
     assert!(program.ends());
 }

@@ -97,6 +97,7 @@ impl<P: Peer> BootstrapServer<P> {
             };
             self.answer(now, responder, code);
         }
+        self.stats.refused = self.stats.refused.saturating_add(1);
         self.end(now, bootstrap, Err(BootstrapFailure::Refused));
         Ok(())
     }

@@ -68,7 +68,8 @@ pub struct BootstrapServerUsage {
 pub struct BootstrapServerStats {
     /// Bootstrap-Requests that were handed to the application.
     pub requested: u64,
-    /// Bootstrap-Requests that were refused with 4.00.
+    /// Bootstrap-Requests that were refused: by the machine with 4.00, or by the application. Each of
+    /// the latter is a bootstrap that [failed](Self::failed), too.
     pub refused: u64,
     /// Bootstrap-Requests that were refused with 5.03, as there was no room.
     pub overloaded: u64,

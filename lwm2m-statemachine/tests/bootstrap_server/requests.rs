@@ -171,6 +171,8 @@ fn the_application_refuses_unknown_clients_and_those_that_it_has_no_time_for() {
             world.machine.refuse(world.now, bootstrap, reason),
             Err(StartError::NotWaiting)
         );
+        let stats = world.machine.stats();
+        assert_eq!((stats.refused, stats.failed, stats.overloaded), (1, 1, 0));
     }
 }
 
