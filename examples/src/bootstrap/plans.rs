@@ -130,7 +130,7 @@ impl Rule {
                 )?)
             }
             Kind::Replace(account) => {
-                let instance = self.own_instance(found);
+                let instance = self.own_instance(found)?;
                 let security = account.of(endpoint)?;
                 Ok(plans::replace_bootstrap_account(instance, security)?)
             }
@@ -165,10 +165,14 @@ impl Rule {
     }
 
     /// Where the account of the Bootstrap-Server is: where the file says, or where it was found, or
-    /// where most clients have it.
-    fn own_instance(&self, found: Option<&Discovered>) -> InstanceId {
-        let found = || found.and_then(Discovered::bootstrap_account);
-        self.own.or_else(found).unwrap_or(InstanceId::ZERO)
+    /// where most clients have it if they have no Discover. A guess against what a client shows could
+    /// cost it the account.
+    fn own_instance(&self, found: Option<&Discovered>) -> Result<InstanceId, NoPlan> {
+        match (self.own, found) {
+            (Some(own), _) => Ok(own),
+            (None, None) => Ok(InstanceId::ZERO),
+            (None, Some(found)) => found.bootstrap_account().ok_or(NoPlan::Unclear),
+        }
     }
 
     fn own_account(
@@ -177,7 +181,7 @@ impl Rule {
         new: Option<&OwnAccount>,
         found: Option<&Discovered>,
     ) -> Result<BootstrapAccount, NoPlan> {
-        let instance = self.own_instance(found);
+        let instance = self.own_instance(found)?;
         Ok(match new {
             None => BootstrapAccount::Keep(instance),
             Some(new) => BootstrapAccount::Replace(instance, new.of(endpoint)?),

@@ -14,6 +14,8 @@ use lwm2m_statemachine::bootstrap_server::{
 pub(super) enum NoPlan {
     /// What is missing.
     Missing(String),
+    /// Which account is that of the Bootstrap-Server.
+    Unclear,
     /// What is said isn't consistent.
     Inconsistent(PlanError),
 }
@@ -96,6 +98,9 @@ impl fmt::Display for NoPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing(what) => f.write_str(what),
+            Self::Unclear => f.write_str(
+                "the client does not show which account is the bootstrap-server's; say it with own",
+            ),
             Self::Inconsistent(error) => error.fmt(f),
         }
     }

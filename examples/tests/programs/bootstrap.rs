@@ -299,6 +299,39 @@ fn a_client_without_discover_is_told_where_most_have_their_account() {
 }
 
 #[test]
+fn a_client_that_does_not_show_its_account_keeps_it() {
+    let file = File::new("unclear", PLANS);
+    let (mut program, address) = program(&file, &[]);
+    for links in [
+        // Two without a Short Server ID, none without, and none at all.
+        "</0/0>,</0/1>,</1>,</3/0>",
+        "</0/0>;ssid=101,</1/0>;ssid=101,</3/0>",
+        "</1>,</3/0>",
+    ] {
+        for name in ["lamp-1", "moving"] {
+            let client = Client::new(links);
+            client.ask(address, name);
+            std::thread::spawn(move || {
+                let mut client = client;
+                client.obey()
+            });
+            let told = program.expect(&format!("stopped {name} "));
+            assert!(told.ends_with("; say it with own"), "{told}");
+            program.expect(&format!("failed {name} "));
+        }
+    }
+    // Where it is said, all goes on.
+    let said = PLANS.replace("\"lamp-?\"", "\"lamp-?\"\nown = 1");
+    fs::write(&file.0, said).unwrap();
+    program.say("reload");
+    program.expect("reloaded ");
+    let mut client = Client::new("</0/0>,</0/1>,</1>,</3/0>");
+    client.ask(address, "lamp-1");
+    assert_eq!(commands(&client.obey())[2], "Put /0/0");
+    program.expect("finished lamp-1");
+}
+
+#[test]
 fn a_bootstrap_may_begin_without_a_request() {
     let file = File::new("begin", PLANS);
     let (mut program, _) = program(&file, &[]);
