@@ -1,6 +1,6 @@
 //! Accounts of a file: of servers, and of the Bootstrap-Server itself (TS 5.2.2).
 
-use lwm2m_core::{BindingMode, ServerUri, ShortServerId};
+use lwm2m_core::{BindingMode, ShortServerId};
 use lwm2m_objects::typed::{self, SecurityMode, SmsSecurity, SmsSecurityMode};
 use lwm2m_statemachine::bootstrap_server::plans::Account;
 
@@ -9,9 +9,11 @@ use super::{
     material::{Content, Material, PreSharedKey, Template},
 };
 
-/// The keys of an account, for all modes.
-const KEY_NAMES: [&str; 18] = [
-    "mode",
+/// What an account may say, whichever mode it has, besides [`OF_KEYS`].
+const OF_ALL: [&str; 4] = ["mode", "uri", "sms-number", "sms-mode"];
+
+/// What an account says of keys, for all modes.
+const OF_KEYS: [&str; 14] = [
     "identity",
     "key",
     "key-file",
@@ -26,9 +28,6 @@ const KEY_NAMES: [&str; 18] = [
     "certificate-file",
     "server-certificate",
     "server-certificate-file",
-    "uri",
-    "sms-number",
-    "sms-mode",
 ];
 
 const OF_SERVERS: [&str; 7] = [
@@ -82,9 +81,22 @@ enum Keys {
     Est(Material),
 }
 
+impl Keys {
+    /// What an account of this mode says of keys; each may be in a file.
+    const fn names(&self) -> &'static [&'static str] {
+        match self {
+            Self::NoSec => &[],
+            Self::PreSharedKey(_) => &["identity", "key", "psk"],
+            Self::RawPublicKey(_) => &["public-key", "private-key", "server-public-key"],
+            Self::Certificate(_) => &["certificate", "private-key", "server-certificate"],
+            Self::Est(_) => &["server-certificate"],
+        }
+    }
+}
+
 impl ServerAccount {
     pub(super) fn read(table: &Table<'_>) -> Result<Self, Mistake> {
-        table.only(&[&OF_SERVERS[..], &KEY_NAMES].concat())?;
+        table.only(&[&OF_SERVERS[..], &OF_ALL, &OF_KEYS].concat())?;
         let id = table
             .number("id", "a Short Server ID of 1 to 65534")?
             .and_then(ShortServerId::new);
@@ -126,7 +138,7 @@ impl ServerAccount {
 
 impl OwnAccount {
     pub(super) fn read(table: &Table<'_>) -> Result<Self, Mistake> {
-        table.only(&[&OF_BOOTSTRAP[..], &KEY_NAMES].concat())?;
+        table.only(&[&OF_BOOTSTRAP[..], &OF_ALL, &OF_KEYS].concat())?;
         Ok(Self {
             reached: Reached::read(table)?,
             hold_off: table.number("hold-off", SECONDS)?,
@@ -152,14 +164,9 @@ impl OwnAccount {
 impl Reached {
     fn read(table: &Table<'_>) -> Result<Self, Mistake> {
         let uri = table.required("uri")?;
-        let is_plain = !matches!(ServerUri::parse(uri), Ok(ServerUri::Coaps { .. }));
-        let keys = match table.string("mode")? {
-            None if is_plain => Keys::NoSec,
-            None => {
-                let what = "expected this key with coaps://: psk, rpk, certificate or est";
-                return Err(table.mistake("mode", what));
-            }
-            Some("nosec") => Keys::NoSec,
+        let mode = mode(table, uri)?;
+        let keys = match mode {
+            None | Some("nosec") => Keys::NoSec,
             Some("psk") => Keys::PreSharedKey(pre_shared_key(table)?),
             Some("rpk") => {
                 let key = |name| Material::read(table, name, Content::Der("PUBLIC KEY"));
@@ -177,6 +184,13 @@ impl Reached {
                 return Err(table.mistake("mode", what));
             }
         };
+        let of_mode = keys.names();
+        for key in OF_KEYS {
+            if table.has(key) && !of_mode.contains(&key.trim_end_matches("-file")) {
+                let what = format_args!("not with mode = {:?}", mode.unwrap_or("nosec"));
+                return Err(table.mistake(key, what));
+            }
+        }
         Ok(Self {
             uri: Template::new(uri),
             keys,
@@ -237,10 +251,34 @@ impl Reached {
     }
 }
 
+/// The security mode that is said. It can be left out if the URI tells that there is none.
+fn mode<'s>(table: &Table<'s>, uri: &str) -> Result<Option<&'s str>, Mistake> {
+    let mode = table.string("mode")?;
+    let scheme = uri.split(':').next().unwrap_or_default();
+    // `{endpoint}` may stand for the scheme, too.
+    let is_open = !Template::new(scheme).is_fixed();
+    let is_secured = scheme.eq_ignore_ascii_case("coaps");
+    let what = match mode {
+        None if is_secured => "expected this key with coaps://: psk, rpk, certificate or est",
+        None if is_open => "expected this key, as the URI doesn't tell whether there is security",
+        Some("nosec") if is_secured => "expected psk, rpk, certificate or est with coaps://",
+        Some(mode) if mode != "nosec" && scheme.eq_ignore_ascii_case("coap") => {
+            "expected nosec with coap://"
+        }
+        _ => return Ok(mode),
+    };
+    Err(table.mistake("mode", what))
+}
+
 /// An identity, which is the endpoint name if there is none, and its key.
 fn pre_shared_key(table: &Table<'_>) -> Result<PreSharedKey, Mistake> {
     let identity = table.string("identity")?.unwrap_or("{endpoint}");
     let key = if table.has("psk-file") {
+        for other in ["key", "key-file"] {
+            if table.has(other) {
+                return Err(table.mistake(other, "there is psk-file as well"));
+            }
+        }
         Material::listed(table, "psk-file")?
     } else {
         Material::read(table, "key", Content::Hexadecimal)?

@@ -469,6 +469,42 @@ fn a_mistake_is_told_with_file_line_and_key_and_without_the_value() {
             ":3: plan[0].server[0].mode: expected this key with coaps://",
         ),
         (
+            of_server("id = 1\nuri = \"coaps://{endpoint}.example\""),
+            ":3: plan[0].server[0].mode: expected this key with coaps://",
+        ),
+        (
+            of_server("id = 1\nuri = \"{endpoint}\""),
+            ":3: plan[0].server[0].mode: expected this key, as the URI doesn't tell",
+        ),
+        (
+            of_server("id = 1\nuri = \"coaps://{endpoint}\"\nmode = \"nosec\""),
+            ":6: plan[0].server[0].mode: expected psk, rpk,",
+        ),
+        (
+            of_server("id = 1\nuri = \"coap://{endpoint}\"\nmode = \"psk\"\nkey = \"c0ffee\""),
+            ":6: plan[0].server[0].mode: expected nosec with coap://",
+        ),
+        (
+            of_server("id = 1\nuri = \"coap://h\"\nkey = \"c0ffee\""),
+            ":6: plan[0].server[0].key: not with mode = \"nosec\"",
+        ),
+        (
+            of_server("id = 1\nuri = \"coap://h\"\nidentity = \"c0ffee\""),
+            ":6: plan[0].server[0].identity: not with mode = \"nosec\"",
+        ),
+        (
+            psk("key = \"c0ffee\"\nprivate-key-file = \"x\""),
+            ":8: plan[0].server[0].private-key-file: not with mode = \"psk\"",
+        ),
+        (
+            psk("psk-file = \"keys\"\nkey = \"c0ffee\""),
+            ":8: plan[0].server[0].key: there is psk-file as well",
+        ),
+        (
+            psk("psk-file = \"keys\"\nkey-file = \"x\""),
+            ":8: plan[0].server[0].key-file: there is psk-file as well",
+        ),
+        (
             psk("key = \"c0ffeg\""),
             ":7: plan[0].server[0].key: expected an even number of hexadecimal digits",
         ),
