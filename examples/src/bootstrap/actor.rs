@@ -188,7 +188,7 @@ impl Actor {
                 let repair = known.rule.repair(endpoint, found);
                 let repair = repair.filter(|_| !known.is_repaired);
                 print(about("inconsistent", endpoint).saying(match &repair {
-                    Some(_) => "4.06; all is deleted and written again",
+                    Some(_) => "4.06; what the plan says is written again",
                     None => "4.06",
                 }));
                 known.is_repaired = true;

@@ -15,10 +15,11 @@ use super::{
 use crate::device::Right;
 
 /// The keys of a plan.
-pub(super) const KEYS: [&str; 7] = [
+pub(super) const KEYS: [&str; 8] = [
     "endpoint",
     "kind",
     "own",
+    "repair",
     "bootstrap",
     "server",
     "access",
@@ -31,6 +32,8 @@ pub(super) enum Kind {
     /// Delete of what there is of accounts, or with `wipe` of all, and these in its place.
     Set {
         wipe: bool,
+        /// Whether a client that finds this inconsistent is wiped.
+        repair_wipes: bool,
         bootstrap: Option<OwnAccount>,
         servers: Vec<ServerAccount>,
         access: Vec<AccessControl>,
@@ -53,7 +56,8 @@ impl Kind {
     pub(super) fn read(table: &Table<'_>, registry: &Registry) -> Result<Self, Mistake> {
         let kind = table.string("kind")?.unwrap_or("set");
         let expected: &[&str] = match kind {
-            "set" | "wipe" => &["own", "bootstrap", "server", "access"],
+            "set" => &["own", "repair", "bootstrap", "server", "access"],
+            "wipe" => &["own", "bootstrap", "server", "access"],
             "add" => &["server", "access"],
             "rotate" => &["server"],
             "replace" => &["own", "bootstrap"],
@@ -70,6 +74,11 @@ impl Kind {
                 return Err(table.mistake(key, what));
             }
         }
+        let repair_wipes = match table.string("repair")? {
+            None | Some("accounts") => kind == "wipe",
+            Some("wipe") => true,
+            Some(_) => return Err(table.mistake("repair", "expected accounts or wipe")),
+        };
         let servers = table.tables("server")?;
         let servers = servers.iter().map(ServerAccount::read);
         let servers = servers.collect::<Result<Vec<_>, _>>()?;
@@ -97,6 +106,7 @@ impl Kind {
             }
             kind => Self::Set {
                 wipe: kind == "wipe",
+                repair_wipes,
                 bootstrap,
                 servers,
                 access,

@@ -15,7 +15,7 @@ use super::{
     document::{Mistake, Source, Table},
     kind::{KEYS, Kind},
     pattern::Pattern,
-    ready::{NoPlan, add, set},
+    ready::{NoPlan, add, set, without_access_control},
 };
 use crate::exit;
 
@@ -107,6 +107,7 @@ impl Rule {
                 bootstrap,
                 servers,
                 access,
+                ..
             } => {
                 let accounts = servers.iter().map(|server| server.of(endpoint));
                 let accounts = accounts.collect::<Result<Vec<_>, _>>()?;
@@ -139,14 +140,15 @@ impl Rule {
     }
 
     /// What repairs a client that found inconsistent what it was told (TS 5.2.6): the same servers
-    /// again, after a Delete of all that can be deleted. `None` if the plan says nothing of all
-    /// servers.
+    /// again, after a Delete of accounts and access control, or of all if the file says so. `None` if
+    /// the plan says nothing of all servers.
     pub(super) fn repair(
         &self,
         endpoint: &str,
         found: Option<&Discovered>,
     ) -> Option<Result<Plan, NoPlan>> {
         let Kind::Set {
+            repair_wipes,
             bootstrap,
             servers,
             access,
@@ -159,7 +161,12 @@ impl Rule {
             let accounts = servers.iter().map(|server| server.of(endpoint));
             let accounts = accounts.collect::<Result<Vec<_>, _>>()?;
             let own = self.own_account(endpoint, bootstrap.as_ref(), found)?;
-            set(true, own, accounts, access)
+            let plan = set(*repair_wipes, own, accounts, access)?;
+            Ok(if *repair_wipes {
+                plan
+            } else {
+                without_access_control(plan)
+            })
         };
         Some(plan())
     }

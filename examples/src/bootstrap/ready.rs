@@ -2,10 +2,10 @@
 
 use core::fmt;
 
-use lwm2m_core::{AccessRights, ShortServerId};
+use lwm2m_core::{AccessRights, ObjectId, Path, ShortServerId};
 use lwm2m_objects::typed::{AccessControl, AclTarget};
 use lwm2m_statemachine::bootstrap_server::{
-    Discovered, Plan,
+    Discovered, Plan, Step,
     plans::{self, Account, BootstrapAccount, PlanError, Rights},
 };
 
@@ -33,6 +33,19 @@ pub(super) fn set(
     } else {
         plans::several_servers(own, accounts, access)?
     })
+}
+
+/// Deletes access control before anything is written, if the plan doesn't yet: the rights that a client
+/// has may be what isn't consistent.
+pub(super) fn without_access_control(plan: Plan) -> Plan {
+    let step = Step::TryDelete(Path::Object(ObjectId::ACCESS_CONTROL));
+    if plan.steps().contains(&step) {
+        return plan;
+    }
+    let is_write = |step: &Step| matches!(step, Step::Write { .. });
+    let mut steps = plan.into_iter().peekable();
+    let deletes: Vec<_> = core::iter::from_fn(|| steps.next_if(|step| !is_write(step))).collect();
+    deletes.into_iter().chain([step]).chain(steps).collect()
 }
 
 /// One more server. Where the file says nothing, the first server that is there owns what it had, and

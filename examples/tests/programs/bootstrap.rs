@@ -255,20 +255,19 @@ fn what_a_client_finds_inconsistent_is_written_again_once() {
     let mut client = Client::new(FRESH).answering("/bs", Code::NOT_ACCEPTABLE);
     client.ask(address, "lamp-1");
     let told = client.obey();
-    let expected = [
-        "Get ",
+    let accounts = ["Delete /0", "Delete /1", "Put /0/0", "Put /1/0", "Post /bs"];
+    // Access control goes as well, and nothing else of the device does.
+    let repair = [
         "Delete /0",
         "Delete /1",
-        "Put /0/0",
-        "Put /1/0",
-        "Post /bs",
-        "Delete ",
+        "Delete /2",
         "Put /0/0",
         "Put /1/0",
         "Post /bs",
     ];
+    let expected = [&["Get "][..], &accounts, &repair].concat();
     assert_eq!(commands(&told), expected);
-    program.expect("inconsistent lamp-1 4.06; all is deleted and written again");
+    program.expect("inconsistent lamp-1 4.06; what the plan says is written again");
     program.expect("finished lamp-1");
 
     let mut client = Client::new(FRESH)
@@ -277,13 +276,25 @@ fn what_a_client_finds_inconsistent_is_written_again_once() {
     client.ask(address, "lamp-2");
     // What it can't repair it ends; the last answer of this client is 4.06.
     std::thread::spawn(move || client.obey());
-    program.expect("inconsistent lamp-2 4.06; all");
+    program.expect("inconsistent lamp-2 4.06; what");
     assert_eq!(program.next(), "inconsistent lamp-2 4.06");
     program.expect("stopped lamp-2 ");
     assert_eq!(
         program.next(),
         "failed lamp-2 the application ended the bootstrap"
     );
+
+    // It is wiped if its plan says so.
+    let wiping = PLANS.replace("\"lamp-?\"", "\"lamp-?\"\nrepair = \"wipe\"");
+    fs::write(&file.0, wiping).unwrap();
+    program.say("reload");
+    program.expect("reloaded ");
+    let mut client = Client::new(FRESH).answering("/bs", Code::NOT_ACCEPTABLE);
+    client.ask(address, "lamp-3");
+    let told = client.obey();
+    let repair = ["Delete ", "Put /0/0", "Put /1/0", "Post /bs"];
+    assert_eq!(commands(&told)[6..], repair);
+    program.expect("finished lamp-3");
 }
 
 #[test]
@@ -455,6 +466,14 @@ fn a_mistake_is_told_with_file_line_and_key_and_without_the_value() {
         (
             "[[plan]]\nendpoint = \"a\"".into(),
             ":1: plan[0]: there is no account of a server",
+        ),
+        (
+            "[[plan]]\nendpoint = \"a\"\nrepair = \"c0ffee\"".into(),
+            ":3: plan[0].repair: expected accounts or wipe",
+        ),
+        (
+            "[[plan]]\nendpoint = \"a\"\nkind = \"add\"\nrepair = \"wipe\"".into(),
+            ":4: plan[0].repair: not with kind = \"add\"",
         ),
         (
             of_server("id = 0\nuri = \"coap://h\""),
