@@ -310,14 +310,13 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_is_added_may_read_and_the_first_keeps_what_it_had() {
+    fn a_server_that_is_added_may_read_and_the_only_one_keeps_what_it_had() {
         let rule = rule(
             "[[plan]]\nendpoint = \"*\"\nkind = \"add\"\n\
              [[plan.server]]\nid = 103\nuri = \"coap://h\"\n\
              [[plan.access]]\non = \"/5/0\"\nowner = 103\n",
         );
-        let links = "</0/0>,</0/1>;ssid=101,</0/2>;ssid=102,\
-                     </1/0>;ssid=101,</1/1>;ssid=102,</3/0>,</5/0>,</9>";
+        let links = "</0/0>,</0/1>;ssid=101,</1/0>;ssid=101,</3/0>,</5/0>,</9>";
         let found: Discovered = BootstrapDiscoverLinks::new(links)
             .collect::<Result<_, _>>()
             .unwrap();
@@ -340,15 +339,54 @@ mod tests {
         let on_objects = [1, 3, 5, 9].map(|object| (object, nobody, nobody, None, create));
         let on_instances = [
             (1, 0, 101, read, None),
-            (1, 1, 102, read, None),
-            (1, 2, 103, None, None),
+            (1, 1, 103, None, None),
             (3, 0, 101, read, None),
             (5, 0, 103, None, None),
         ];
         assert_eq!(controls, [&on_objects[..], &on_instances].concat());
-        assert_eq!(written(&plan, "/0/3/10"), Some(103.into()));
+        assert_eq!(written(&plan, "/0/2/10"), Some(103.into()));
         assert_eq!(found.instances_of(ObjectId::ACCESS_CONTROL).count(), 0);
         // There is nothing to repair it with.
         assert!(rule.repair("any", Some(&found)).is_none());
+    }
+
+    #[test]
+    fn a_server_that_is_added_to_several_takes_no_rights_of_theirs() {
+        let links = "</0/0>,</0/1>;ssid=101,</0/2>;ssid=102,\
+                     </1/0>;ssid=101,</1/1>;ssid=102,</2/0>,</3/0>,</5>";
+        let found: Discovered = BootstrapDiscoverLinks::new(links)
+            .collect::<Result<_, _>>()
+            .unwrap();
+        let mut text = "[[plan]]\nendpoint = \"*\"\nkind = \"add\"\n\
+                        [[plan.server]]\nid = 103\nuri = \"coap://h\"\n"
+            .to_owned();
+        for missing in ["/1", "/3", "/5", "/3/0"] {
+            let told = rule(&text).then("any", Some(&found)).unwrap_err();
+            let expected = format!(
+                "the client has 2 servers; say with [[plan.access]] what they may do on {missing}"
+            );
+            assert_eq!(told.to_string(), expected);
+            let said = match missing {
+                "/3/0" => "owner = 101\nrights = { 102 = \"RE\" }",
+                _ => "rights = { 101 = \"C\", 102 = \"C\" }",
+            };
+            text += &format!("[[plan.access]]\non = \"{missing}\"\n{said}\n");
+        }
+        let plan = rule(&text).then("any", Some(&found)).unwrap();
+        let control = |on: [i64; 2]| {
+            (0..20).find(|id| {
+                let value = |resource| written(&plan, &format!("/2/{id}/{resource}"));
+                [value(0), value(1)] == on.map(|number| Some(number.into()))
+            })
+        };
+        // On /1/0, /1/1 and /3/0: each server owns its account.
+        for (on, owner) in [([1, 0], 101), ([1, 1], 102), ([1, 2], 103), ([3, 0], 101)] {
+            let id = control(on).unwrap();
+            let found = written(&plan, &format!("/2/{id}/3"));
+            assert_eq!(found, Some(i64::from(owner).into()), "{on:?}");
+        }
+        let kept = written(&plan, &format!("/2/{}/2/102", control([3, 0]).unwrap()));
+        let bits = (AccessRights::READ | AccessRights::EXECUTE).bits();
+        assert_eq!(kept, Some(i64::from(bits).into()));
     }
 }

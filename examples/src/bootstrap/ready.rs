@@ -16,6 +16,8 @@ pub(super) enum NoPlan {
     Missing(String),
     /// Which account is that of the Bootstrap-Server.
     Unclear,
+    /// What several servers, so many, may do with this.
+    Rights(AclTarget, usize),
     /// What is said isn't consistent.
     Inconsistent(PlanError),
 }
@@ -48,8 +50,11 @@ pub(super) fn without_access_control(plan: Plan) -> Plan {
     deletes.into_iter().chain([step]).chain(steps).collect()
 }
 
-/// One more server. Where the file says nothing, the first server that is there owns what it had, and
+/// One more server. Where the file says nothing, the only server that is there owns what it had, and
 /// may go on creating; each server owns its Server Object Instance; and the new one may read.
+///
+/// Of several servers that are there, a Discover doesn't tell what they may do. The file has to say it,
+/// so that none loses its rights.
 pub(super) fn add(
     found: &Discovered,
     account: Account,
@@ -57,6 +62,9 @@ pub(super) fn add(
 ) -> Result<Plan, NoPlan> {
     let new = account.server.short_server_id;
     let first = found.servers().next().map_or(new, |(id, _)| id);
+    if let Some((target, servers)) = unsaid(found, access) {
+        return Err(NoPlan::Rights(target, servers));
+    }
     let owner_of = |target| {
         let mut instances = found.instances();
         instances
@@ -81,6 +89,24 @@ pub(super) fn add(
         }
     };
     Ok(plans::add_server(found, account, rights)?)
+}
+
+/// An Object or an Object Instance of which nobody knows who may do what, if there are several servers:
+/// the file says nothing of it, and it isn't the account of one of them.
+fn unsaid(found: &Discovered, access: &[AccessControl]) -> Option<(AclTarget, usize)> {
+    let servers = found.servers().count();
+    let uncontrolled = [ObjectId::SECURITY, ObjectId::ACCESS_CONTROL];
+    let objects = found.objects().into_iter().map(AclTarget::Object);
+    let instances = found.instances();
+    let instances = instances.filter(|(object, ..)| *object != ObjectId::SERVER);
+    let instances = instances.map(|(object, instance, _)| AclTarget::Instance(object, instance));
+    let target = objects.chain(instances).find(|target| {
+        let (AclTarget::Object(object) | AclTarget::Instance(object, _)) = target;
+        !uncontrolled.contains(object) && access.iter().all(|said| said.target != *target)
+    });
+    target
+        .filter(|_| servers > 1)
+        .map(|target| (target, servers))
 }
 
 /// A server may read what isn't its own.
@@ -111,6 +137,17 @@ impl fmt::Display for NoPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing(what) => f.write_str(what),
+            Self::Rights(target, servers) => {
+                let on: Path = match *target {
+                    AclTarget::Object(object) => Path::Object(object),
+                    AclTarget::Instance(object, instance) => Path::Instance(object, instance),
+                };
+                write!(
+                    f,
+                    "the client has {servers} servers; \
+                     say with [[plan.access]] what they may do on {on}",
+                )
+            }
             Self::Unclear => f.write_str(
                 "the client does not show which account is the bootstrap-server's; say it with own",
             ),
