@@ -631,6 +631,33 @@ fn a_device_is_told_its_server_and_registers_there() {
     server.expect("answer me read /3/0/0 2.05 Content");
 }
 
+#[cfg(any(feature = "dtls", feature = "dtls-openssl"))]
+#[test]
+fn a_device_with_a_key_is_told_its_server_over_coaps() {
+    let (mut server, uri) = server(&[]);
+    let file = File::new("coaps", &plan_of("me", &uri));
+    let key = ["--psk-identity", "me", "--psk-key", "c0ffee00c0ffee00"];
+    let listening = [&["--listen-secure", "127.0.0.1:0"][..], &key].concat();
+    let (mut program, _) = program(&file, &listening);
+    let line = program.expect("listening coaps://127.0.0.1:");
+    let uri = line.strip_prefix("listening ").unwrap();
+    let mut device = client(&[&["--bootstrap", uri][..], &key].concat());
+    program.expect("connected ");
+    let requested = program.expect("requested me from ");
+    assert!(requested.contains("PreSharedKey"), "{requested}");
+    program.expect("finished me");
+    device.expect("bootstrapped bootstrap");
+    device.expect("registered 7 /rd/");
+    server.expect("registered me /rd/");
+
+    // A wrong key gets nothing.
+    let wrong = ["--psk-identity", "me", "--psk-key", "c0ffee00c0ffee01"];
+    let _stranger = client(&[&["--bootstrap", uri][..], &wrong].concat());
+    program.expect("handshake coaps://127.0.0.1:");
+    program.say("stats");
+    program.expect("stats requested=1 refused=0 ");
+}
+
 #[test]
 fn a_device_that_is_unknown_asks_again_later() {
     let file = File::new("unknown", &plan_of("other", "coap://127.0.0.1"));
