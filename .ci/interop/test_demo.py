@@ -25,6 +25,10 @@ class Demo(unittest.IsolatedAsyncioTestCase):
             # Besides Empty (0.00), what the demo promises: GET, POST, PUT, DELETE and their success.
             for code in (1, 2, 3, 4, 65, 66, 68, 69):
                 self.assertIn(str(code), codes)
+            # It begins with a bootstrap: the request of the client, and the Finish.
+            asked = await fields(capture, "coap.opt.uri_path", only="coap.code == 2")
+            bootstraps = [row for row in asked if row[0] == "bs"]
+            self.assertGreaterEqual(len(bootstraps), 2, "a Bootstrap-Request and a Bootstrap-Finish")
 
             named = await fields(capture, "lwm2mtlv.resource.manufacturer", only="lwm2mtlv")
             self.assertIn(["Open Mobile Alliance"], named)
