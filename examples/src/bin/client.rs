@@ -180,9 +180,9 @@ JSON lines (--json):
     note, error             message
   `server` is the Short Server ID, `account` the Security Object Instance.
   `server` of the bootstrap-server is bootstrap.
-  `operation` is register, update, deregister or bootstrap; of what is asked, execute,
-  write, create or delete. `retry` is the number of seconds until the next
-  attempt, if there is one.
+  `operation` is register, update, deregister or bootstrap; of what is asked,
+  execute, write, create or delete. `retry` is the number of seconds until the
+  next attempt, if there is one.
   `type` is string, integer, float, boolean, opaque, time or objlnk. `value` is
   a number for integer, float and time, and true or false for boolean. Octets
   are text, 0x and hexadecimal digits; a link is text such as 3:0. A key of an

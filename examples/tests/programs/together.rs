@@ -464,8 +464,8 @@ fn the_demo_happens_and_is_captured() {
         .unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{printed}");
-    assert_eq!(printed.matches(" ✓ ").count(), 14, "{printed}");
-    assert!(printed.ends_with("14 of 14 steps happened.\n"), "{printed}");
+    assert_eq!(printed.matches(" ✓ ").count(), 15, "{printed}");
+    assert!(printed.ends_with("15 of 15 steps happened.\n"), "{printed}");
     assert!(!printed.contains('✗'), "{printed}");
     let widest = printed.lines().map(|line| line.chars().count()).max();
     assert!(widest.is_some_and(|widest| widest <= 80), "{printed}");
