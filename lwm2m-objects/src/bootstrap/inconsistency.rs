@@ -5,6 +5,8 @@ use core::fmt;
 use lwm2m_core::{Path, ServerUriError, ShortServerId};
 use thiserror::Error;
 
+use crate::tree::WriteError;
+
 /// Why a configuration isn't consistent (TS 5.2.6): the answer to the Finish is 4.06.
 ///
 /// It names paths and Short Server IDs, and never a key.
@@ -75,6 +77,9 @@ pub enum Expected {
     Owner,
     /// An entry of a server of the Client, or the default entry 0 (TS E.3, Resource 2).
     AclEntry,
+    /// Something that takes the changes of the Finish, such as those of
+    /// [`Unbootstrapped::restored`](super::Unbootstrapped::restored).
+    Change(WriteError),
 }
 
 impl fmt::Display for Expected {
@@ -108,7 +113,14 @@ impl fmt::Display for Expected {
             Self::NoOwner => f.write_str("the owner 65535, as it is about an Object"),
             Self::Owner => f.write_str("an owner that is a server of the Client, or 65535"),
             Self::AclEntry => f.write_str("the Short Server ID of a server of the Client, or 0"),
+            Self::Change(error) => write!(f, "something that takes a change: {error}"),
         }
+    }
+}
+
+impl From<WriteError> for Inconsistency {
+    fn from(error: WriteError) -> Self {
+        Self::at(error.path(), Expected::Change(error))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
         free_instances,
         unbootstrapping::{Control, Fate, Leaving, Place},
     },
-    tree::{AclTarget, Change, ObjectTree},
+    tree::{AclTarget, Change, ObjectTree, fitting},
     typed::{AccessControl, PartialAccessControl},
 };
 
@@ -116,7 +116,8 @@ impl Unbootstrapped {
     /// The changes that give servers that have come back what was taken from them: the rights in the
     /// Access Control Object, and the Object Instances that went with them. Afterwards all is as if
     /// TS E.1.3 had been carried out for the other servers alone. Rights on a Server Object Instance
-    /// follow it to another Object Instance ID.
+    /// follow it to another Object Instance ID. What no longer fits is left out: the Bootstrap-Server may
+    /// have written other Object Instances in its room.
     ///
     /// Commit them at the Finish, before the [check](super::check). If the Finish is refused, ask again
     /// at the next one.
@@ -128,12 +129,11 @@ impl Unbootstrapped {
             staying: present.filter(|id| self.known.contains(id)).collect(),
         };
         let mut restoring = Restoring::new(tree);
-        for (at, lost) in &self.instances {
+        let back = self.instances.iter().filter(|(_, lost)| {
             let mut fates = lost.controls.values().map(|control| fates.fate(control));
-            if fates.any(|fate| !matches!(fate, Fate::Goes)) {
-                restoring.instance(*at, &lost.values);
-            }
-        }
+            fates.any(|fate| !matches!(fate, Fate::Goes))
+        });
+        restoring.instances(back.map(|(at, lost)| (*at, &lost.values[..])));
         for (id, control) in &self.controls {
             let wanted = match fates.fate(control) {
                 Fate::Goes => continue,
@@ -142,7 +142,7 @@ impl Unbootstrapped {
             };
             restoring.control(*id, control, wanted);
         }
-        restoring.changes
+        restoring.into_changes()
     }
 
     fn not_back(&self, tree: &ObjectTree) -> BTreeSet<ShortServerId> {
@@ -151,10 +151,13 @@ impl Unbootstrapped {
     }
 }
 
-/// The changes that restore something.
+/// The changes that restore something. Of each Object, they fit together: what a bootstrap has written
+/// may have taken the room of something.
 struct Restoring<'t> {
     tree: &'t ObjectTree,
     changes: Vec<Change>,
+    /// Those of the Access Control Object, by its Object Instances.
+    controls: Vec<(Place, Vec<Change>)>,
     /// The Object Instances that they create.
     created: BTreeSet<Place>,
 }
@@ -164,41 +167,77 @@ impl<'t> Restoring<'t> {
         Self {
             tree,
             changes: Vec::new(),
+            controls: Vec::new(),
             created: BTreeSet::new(),
         }
+    }
+
+    fn into_changes(self) -> Vec<Change> {
+        let Self {
+            tree,
+            mut changes,
+            controls,
+            ..
+        } = self;
+        if let Some(object) = tree.object(ObjectId::ACCESS_CONTROL) {
+            let controls = fitting(object, controls).into_iter();
+            changes.extend(controls.flat_map(|(_, changes)| changes));
+        }
+        changes
     }
 
     fn has(&self, at: Place) -> bool {
         self.created.contains(&at) || self.tree.locate(Path::Instance(at.0, at.1)).is_some()
     }
 
-    /// Creates an Object Instance, unless it is there. Of its values it gets those that its Object
-    /// takes: those of an update machine are the machine's.
-    fn instance(&mut self, at: Place, values: &[Change]) {
-        let Some(object) = self.tree.object(at.0).filter(|_| !self.has(at)) else {
-            return;
-        };
-        let (create, rest) = values.split_at(values.len().min(1));
-        let mut taken = create.to_vec();
-        if object.prepare(values).is_ok() {
-            taken.extend_from_slice(rest);
-        } else {
-            for change in rest {
-                taken.push(change.clone());
-                if object.prepare(&taken).is_err() {
-                    taken.pop();
-                }
+    /// Creates Object Instances with these values, as far as they fit.
+    fn instances<'l>(&mut self, lost: impl Iterator<Item = (Place, &'l [Change])>) {
+        let mut by_object = BTreeMap::<ObjectId, Vec<_>>::new();
+        for (at, values) in lost {
+            if let Some(changes) = self.instance(at, values) {
+                by_object.entry(at.0).or_default().push((at, changes));
             }
         }
-        if object.prepare(&taken).is_ok() {
-            self.changes.append(&mut taken);
-            self.created.insert(at);
+        for (id, groups) in by_object {
+            let Some(object) = self.tree.object(id) else {
+                continue;
+            };
+            let fitting = fitting(object, groups);
+            self.created.extend(fitting.iter().map(|(at, _)| *at));
+            if id == ObjectId::ACCESS_CONTROL {
+                self.controls.extend(fitting);
+            } else {
+                let changes = fitting.into_iter().flat_map(|(_, changes)| changes);
+                self.changes.extend(changes);
+            }
         }
+    }
+
+    /// The changes that create an Object Instance, unless it is there. Of its values it gets those that
+    /// its Object takes: those of an update machine are the machine's.
+    fn instance(&self, at: Place, values: &[Change]) -> Option<Vec<Change>> {
+        let object = self.tree.object(at.0).filter(|_| !self.has(at))?;
+        if object.prepare(values).is_ok() {
+            return Some(values.to_vec());
+        }
+        let (create, rest) = values.split_at(values.len().min(1));
+        let mut taken = create.to_vec();
+        for change in rest {
+            taken.push(change.clone());
+            if object.prepare(&taken).is_err() {
+                taken.pop();
+            }
+        }
+        object.prepare(&taken).is_ok().then_some(taken)
     }
 
     /// Gives an Access Control Object Instance this content, if what it is about is there and nothing
     /// else has been said of that.
     fn control(&mut self, id: InstanceId, control: &Control, mut wanted: PartialAccessControl) {
+        let place = (ObjectId::ACCESS_CONTROL, id);
+        if self.created.contains(&place) {
+            return;
+        }
         if let Some(server) = control.server {
             let mut instances = server_instances(self.tree);
             let Some((_, at)) = instances.find(|(found, _)| *found == Some(server)) else {
@@ -208,9 +247,10 @@ impl<'t> Restoring<'t> {
         }
         let tree = self.tree;
         let target = tree.access_target(id);
-        if target == wanted.target && self.has((ObjectId::ACCESS_CONTROL, id)) {
+        if target == wanted.target && self.has(place) {
             let present = PartialAccessControl::load(tree, id);
-            self.changes.extend(present.changes_to(&wanted, id));
+            self.controls
+                .push((place, present.changes_to(&wanted, id)));
             return;
         }
         let Some(about) = wanted.target else {
@@ -229,8 +269,10 @@ impl<'t> Restoring<'t> {
             return;
         };
         let acl = control.has_acl.then_some(&wanted.acl[..]);
-        self.changes.extend(created(id, about, acl, wanted.owner));
-        self.created.insert((ObjectId::ACCESS_CONTROL, id));
+        let place = (ObjectId::ACCESS_CONTROL, id);
+        self.controls
+            .push((place, created(id, about, acl, wanted.owner)));
+        self.created.insert(place);
     }
 
     /// This identifier if it is free, else the first one that is.

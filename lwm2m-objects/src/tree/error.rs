@@ -78,6 +78,29 @@ pub enum WriteError {
     Refused(Path),
 }
 
+impl WriteError {
+    /// What it is about; `/` if it is about no single path.
+    pub(crate) const fn path(self) -> Path {
+        match self {
+            Self::NotFound(path)
+            | Self::NotWritable(path)
+            | Self::NotSupported(path)
+            | Self::WrongType(path)
+            | Self::OutOfRange(path)
+            | Self::NotManaged(path)
+            | Self::Exists(path)
+            | Self::Missing(path)
+            | Self::NotSupplied(path)
+            | Self::TooMany(path)
+            | Self::Duplicate(path)
+            | Self::Timed(path)
+            | Self::Structure(path)
+            | Self::Refused(path) => path,
+            Self::CheckedElsewhere => Path::Root,
+        }
+    }
+}
+
 /// Why an Execute failed. The response codes are those of TS 8.5.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]

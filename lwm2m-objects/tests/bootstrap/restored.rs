@@ -3,7 +3,7 @@
 
 use lwm2m_core::Value;
 use lwm2m_kit::path;
-use lwm2m_objects::{Answer, Change, ObjectTree, Typed, firmware::FirmwareUpdateObject, typed};
+use lwm2m_objects::{Answer, Change, ObjectTree, Store, Typed, firmware::FirmwareUpdateObject, typed};
 
 use crate::session::{Session, client, control, instance, may_read, rights, server, two_servers};
 
@@ -78,7 +78,7 @@ fn rights_follow_the_server_object_instance() {
     session.delete("/1").unwrap();
     session.write_again("/0");
     let mut moved = ObjectTree::new();
-    moved.add(lwm2m_objects::Store::of([
+    moved.add(Store::of([
         (instance(4), typed::Server::new(server(102), 60)),
         (instance(6), typed::Server::new(server(101), 60)),
     ]));
@@ -257,6 +257,49 @@ fn what_lacked_something_before_may_come_back() {
     session.write_again("/0");
     session.write_again("/1");
     as_before(session);
+}
+
+/// Only so many Object Instances fit, and the Bootstrap-Server has written one in the place of another.
+/// The rest comes back.
+#[test]
+fn what_no_longer_fits_hinders_nothing_else() {
+    let make = || {
+        let rights = vec![
+            control((1, 0), &[(101, 15)], 101),
+            control((9, 0), &[(101, 15)], 101),
+            control((9, 1), &[(101, 15)], 101),
+            control((3, 0), &[(101, 15), (102, 1)], 102),
+        ];
+        let mut tree = client(&[101, 102], rights);
+        let software = |name| typed::SoftwareManagement::new(name, "1");
+        let store = Store::of([(instance(0), software("a")), (instance(1), software("b"))]);
+        tree.add(store.managed(2));
+        tree
+    };
+    let mut session = Session::new(make);
+    session.delete("/0").unwrap();
+    session.delete("/1").unwrap();
+    let mut other = client(&[], vec![]);
+    other
+        .change([Change::Create { path: path("/9/5") }])
+        .unwrap();
+    other.set(path("/9/5/0"), "other").unwrap();
+    other.set(path("/9/5/1"), "1").unwrap();
+    for resource in [7, 9, 12] {
+        let from = path(&format!("/9/0/{resource}"));
+        let value = other.get(from).unwrap();
+        let at = path(&format!("/9/5/{resource}"));
+        other.set(at, value).unwrap();
+    }
+    session.write("/9/5", &other).unwrap();
+    session.write_again("/0");
+    session.write_again("/1");
+    let tree = session.finished();
+    assert!(tree.instances(9.into()).eq([instance(0), instance(5)]));
+    for (object, at) in [(1, 0), (3, 0), (9, 0)] {
+        assert!(may_read(&tree, 101, object, at), "{object}");
+    }
+    assert_eq!(tree.instances(2.into()).count(), 3);
 }
 
 /// Rights that have gone with a Delete of what they are about don't come back when it is written again.

@@ -62,12 +62,9 @@ impl Commands {
     /// their rights again, and a former account of the Bootstrap-Server is purged (TS 5.2.3.3).
     pub(in crate::client) fn settle(&mut self, tree: &mut ObjectTree) -> Result<(), Inconsistency> {
         let restored = self.unbootstrapped.restored(tree);
-        // Rights that no longer fit are not given back.
-        let restored = tree.change(restored);
-        self.changed.extend(restored.into_iter().flatten());
+        self.changed.extend(tree.change(restored)?);
         let replaced = bootstrap::replaced(tree)?;
-        // The Security Object takes every change that it has been asked for.
-        let _ = tree.change(replaced);
+        self.changed.extend(tree.change(replaced)?);
         bootstrap::check(tree, |binding| supports(tree, binding))
     }
 
