@@ -430,3 +430,82 @@ fn a_replaced_instance_is_looked_at_once() {
     transaction.finish().unwrap();
     assert!(taken(&calls) <= 2 + RESOURCES.len());
 }
+
+/// While a bootstrap has written all rights, those before it are looked up as well, and all that was
+/// there is listed in linear work.
+#[test]
+fn rights_before_a_hold_are_looked_up() {
+    for gone in [false, true] {
+        let costs = [10, 1_000, 8_000].map(|count| {
+            let (mut tree, calls) = controlled(count);
+            tree.hold();
+            let changes: Vec<Change> = (0..count)
+                .map(|id| match Path::Instance(2.into(), instance(id)) {
+                    path if gone => Change::Delete { path },
+                    _ => Change::Set {
+                        path: Path::Resource(2.into(), instance(id), 3.into()),
+                        value: Value::Integer(102),
+                    },
+                })
+                .collect();
+            tree.change(changes).unwrap();
+            let rights = |tree: &ObjectTree, id| {
+                taken(&calls);
+                let rights = access::rights(tree.settled(), server(101), 9.into(), instance(id));
+                (rights, taken(&calls))
+            };
+            let (_, first) = rights(&tree, 0);
+            assert!(first <= 20 * usize::from(count) + 100, "{count}: {first}");
+            let (found, there) = rights(&tree, count - 1);
+            assert_eq!(found, AccessRights::READ);
+            let (found, absent) = rights(&tree, count);
+            assert_eq!(found, AccessRights::NONE);
+            [there, absent]
+        });
+        assert_eq!(costs[0], costs[1]);
+        assert_eq!(costs[0], costs[2]);
+    }
+}
+
+/// What the application sets is seen in the rights before a hold.
+#[test]
+fn rights_before_a_hold_follow_the_application() {
+    let (mut tree, _) = controlled(10);
+    let rights = |tree: &ObjectTree, id| {
+        access::rights(tree.settled(), server(101), 9.into(), instance(id))
+    };
+    tree.hold();
+    tree.change([Change::Set {
+        path: "/2/3/3".parse().unwrap(),
+        value: Value::Integer(102),
+    }])
+    .unwrap();
+    assert_eq!(rights(&tree, 3), AccessRights::READ);
+    for at in [3, 4] {
+        let path = format!("/2/{at}/1").parse().unwrap();
+        tree.set(path, 40 + at).unwrap();
+    }
+    for (id, found) in [
+        (3, AccessRights::NONE),
+        (4, AccessRights::NONE),
+        (43, AccessRights::READ),
+        (44, AccessRights::READ),
+    ] {
+        assert_eq!(rights(&tree, id), found, "{id}");
+    }
+    tree.roll_back();
+    assert_eq!(rights(&tree, 43), AccessRights::READ);
+    // Another hold has other values before it.
+    tree.change([Change::Set {
+        path: "/2/3/1".parse().unwrap(),
+        value: Value::Integer(50),
+    }])
+    .unwrap();
+    tree.hold();
+    tree.change([Change::Delete {
+        path: "/2/3".parse().unwrap(),
+    }])
+    .unwrap();
+    assert_eq!(rights(&tree, 50), AccessRights::READ);
+    assert_eq!(rights(&tree, 43), AccessRights::NONE);
+}

@@ -46,7 +46,8 @@ impl AclTarget {
 }
 
 /// The [`Index`] of a tree, built when it is first needed. It follows what is committed, and is
-/// dropped when the Access Control Object may have changed in any other way.
+/// dropped when the Access Control Object may have changed in any other way. While commits are held
+/// there is another one, of what was before.
 ///
 /// It is only a hint: the caller reads the Access Control Object Instance itself. So a missing or
 /// wrong entry never grants a right.
@@ -56,6 +57,8 @@ impl AclTarget {
 #[derive(Default)]
 pub(super) struct AccessIndex {
     index: OnceCell<Index>,
+    /// What was before the commits that are held. They don't change it.
+    before: OnceCell<Index>,
     /// The server with the only account; `None` if there is none.
     only: OnceCell<Option<ShortServerId>>,
 }
@@ -70,6 +73,7 @@ impl AccessIndex {
     pub(super) const fn new() -> Self {
         Self {
             index: OnceCell::new(),
+            before: OnceCell::new(),
             only: OnceCell::new(),
         }
     }
@@ -80,15 +84,31 @@ impl AccessIndex {
         objects: &Objects,
         target: AclTarget,
     ) -> impl Iterator<Item = InstanceId> + use<'t> {
-        let index = self.index.get_or_init(|| Index::of(objects));
-        let last = InstanceId::new(u16::MAX - 1).unwrap_or(InstanceId::ZERO);
-        let all = (target, InstanceId::ZERO)..=(target, last);
-        index.by_target.range(all).map(|(_, id)| *id)
+        let instances = || objects.instances(ObjectId::ACCESS_CONTROL);
+        let index = || Index::of(instances(), |path| objects.value(path));
+        self.index.get_or_init(index).about(target)
+    }
+
+    /// Those that were about `target` before the commits that are held, of these Object Instances.
+    pub(super) fn about_before<'t, I: Iterator<Item = InstanceId>, G: Fn(Path) -> Option<Value>>(
+        &'t self,
+        instances: I,
+        get: G,
+        target: AclTarget,
+    ) -> impl Iterator<Item = InstanceId> + use<'t, I, G> {
+        let index = self.before.get_or_init(|| Index::of(instances, get));
+        index.about(target)
     }
 
     /// Drops the index: the Access Control Object may have changed in an unknown way.
     pub(super) fn forget(&mut self) {
         self.index.take();
+        self.forget_before();
+    }
+
+    /// Drops the index of what was before: the application has set something, or nothing is held any more.
+    pub(super) fn forget_before(&mut self) {
+        self.before.take();
     }
 
     /// The server with the only account. Calls `find` if it isn't known yet.
@@ -127,15 +147,22 @@ impl AccessIndex {
 }
 
 impl Index {
-    fn of(objects: &Objects) -> Self {
+    fn of(
+        instances: impl Iterator<Item = InstanceId>,
+        get: impl Fn(Path) -> Option<Value>,
+    ) -> Self {
         let mut index = Self::default();
-        for instance in objects.instances(ObjectId::ACCESS_CONTROL) {
-            index.set(
-                instance,
-                AclTarget::read(instance, |path| objects.value(path)),
-            );
+        for instance in instances {
+            index.set(instance, AclTarget::read(instance, &get));
         }
         index
+    }
+
+    /// The Access Control Object Instances about `target`, in ascending order.
+    fn about(&self, target: AclTarget) -> impl Iterator<Item = InstanceId> {
+        let last = InstanceId::new(u16::MAX - 1).unwrap_or(InstanceId::ZERO);
+        let all = (target, InstanceId::ZERO)..=(target, last);
+        self.by_target.range(all).map(|(_, id)| *id)
     }
 
     /// Sets what an Access Control Object Instance is about; `None` removes its entry.

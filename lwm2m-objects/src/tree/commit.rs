@@ -223,6 +223,9 @@ impl ObjectTree {
         });
         if self.held.is_holding() {
             self.held.set(&self.objects, id, &changes);
+            if id == ObjectId::ACCESS_CONTROL {
+                self.access.forget_before();
+            }
         } else {
             self.apply(id, &changes, Object::settle);
         }

@@ -154,10 +154,14 @@ impl TreeView<'_> {
         let is_changed = self.what_was(ObjectId::ACCESS_CONTROL).is_some();
         let indexed = (!is_changed).then(|| self.access.about(self.objects, target));
         // While the Object is held, its index is about what will be.
-        let all = is_changed.then(|| self.instances(ObjectId::ACCESS_CONTROL));
+        let before = is_changed.then(|| {
+            let instances = self.instances(ObjectId::ACCESS_CONTROL);
+            let get = move |path| self.get(path);
+            self.access.about_before(instances, get, target)
+        });
         let about = indexed.into_iter().flatten();
         about
-            .chain(all.into_iter().flatten())
+            .chain(before.into_iter().flatten())
             .filter(move |id| self.access_target(*id) == Some(target))
     }
 

@@ -1,6 +1,9 @@
 //! What an Object was like before the commits that are held.
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
 use core::ops::Bound;
 
 use lwm2m_core::{InstanceId, Path, ResourceId, ResourceInstanceId, Value};
@@ -14,6 +17,8 @@ use crate::{
 #[derive(Default)]
 pub(in crate::tree) struct Before {
     instances: BTreeMap<InstanceId, InstanceBefore>,
+    /// Those of them that were there and aren't now.
+    gone: BTreeSet<InstanceId>,
 }
 
 /// What an Object Instance was like.
@@ -60,6 +65,15 @@ impl Before {
             let InstanceBefore::Present { deleted, resources } = before else {
                 continue;
             };
+            match change {
+                Change::Delete { .. } => {
+                    self.gone.insert(instance);
+                }
+                Change::Create { .. } => {
+                    self.gone.remove(&instance);
+                }
+                _ => {}
+            }
             match path.resource() {
                 _ if *deleted => {}
                 Some(id) => {
@@ -113,10 +127,8 @@ impl Before {
         after: Option<InstanceId>,
     ) -> Option<InstanceId> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut rest = self.instances.range((from, Bound::Unbounded));
-        let was_there = |before: &InstanceBefore| matches!(before, InstanceBefore::Present { .. });
-        rest.find(|(id, before)| was_there(before) && !object.has_instance(**id))
-            .map(|(id, _)| *id)
+        let mut rest = self.gone.range((from, Bound::Unbounded));
+        rest.find(|id| !object.has_instance(**id)).copied()
     }
 
     /// Whether an Object Instance had a Resource; `None` if that has not changed since.
