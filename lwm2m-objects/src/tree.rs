@@ -27,7 +27,7 @@ mod undone;
 mod view;
 mod visit;
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, vec::Vec};
 use core::{any::Any, fmt};
 
 use lwm2m_core::{
@@ -374,6 +374,17 @@ impl ObjectTree {
     /// The Object Instances that commits that are held have changed, in order.
     pub(crate) fn held_instances(&self) -> impl Iterator<Item = (ObjectId, InstanceId)> {
         self.held.instances()
+    }
+
+    /// What the application has set of an Object Instance since a commit that is held has deleted it.
+    pub(crate) fn set_since_gone(&self, object: ObjectId, instance: InstanceId) -> Vec<Change> {
+        let before = self.settled();
+        let set = self.held.set_since_gone(object, instance);
+        set.filter_map(|path| {
+            let value = before.get(path)?;
+            Some(Change::Set { path, value })
+        })
+        .collect()
     }
 
     /// Whether an Object Instance was there before the commits that are held.

@@ -9,7 +9,7 @@ use lwm2m_core::{
 };
 use lwm2m_kit::path;
 use lwm2m_objects::{
-    Change, ObjectTree, ReadError, Store, TreeView, Typed, access, accounts, bootstrap, example,
+    Change, ObjectTree, ReadError, Store, TreeView, Typed, WriteError, access, accounts, bootstrap, example,
     typed,
 };
 
@@ -123,6 +123,45 @@ fn the_settled_view_has_what_the_application_sets() {
     let settled = shown(tree.settled());
     tree.roll_back();
     assert_eq!(shown(tree.view()), settled);
+}
+
+/// An Object Instance that the bootstrap has deleted is still there for the application.
+#[test]
+fn the_application_sets_what_a_held_delete_has_taken() {
+    let mut tree = example::client();
+    tree.hold();
+    tree.change([delete("/4/0")]).unwrap();
+    assert_eq!(tree.set(path("/4/0/2"), 50), Ok(true));
+    assert_eq!(tree.set(path("/4/0/2"), 50), Ok(false));
+    assert_eq!(tree.set(path("/4/0/4/5"), "10.0.0.5"), Ok(true));
+    assert_eq!(tree.settled().get(path("/4/0/2")), Some(Value::Integer(50)));
+    assert_eq!(tree.get(path("/4/0/2")), None);
+    assert_eq!(
+        tree.set(path("/4/0/2"), "good"),
+        Err(WriteError::WrongType(path("/4/0/2")))
+    );
+    assert_eq!(
+        tree.set(path("/4/1/2"), 50),
+        Err(WriteError::NotFound(path("/4/1/2")))
+    );
+    let saved = tree.snapshot();
+    let settled = shown(tree.settled());
+    tree.roll_back();
+    assert_eq!(shown(tree.view()), settled);
+    assert_eq!(tree.get(path("/4/0/2")), Some(Value::Integer(50)));
+    assert_eq!(tree.get(path("/4/0/4/5")), Some("10.0.0.5".into()));
+    assert_eq!(tree.snapshot(), saved);
+
+    // What a kept commit has deleted is gone.
+    tree.hold();
+    tree.change([delete("/4/0")]).unwrap();
+    tree.set(path("/4/0/2"), 51).unwrap();
+    tree.keep();
+    assert_eq!(tree.get(path("/4/0/2")), None);
+    assert_eq!(
+        tree.set(path("/4/0/2"), 52),
+        Err(WriteError::NotFound(path("/4/0/2")))
+    );
 }
 
 /// Typed instances, accounts and rights are read from it as well.

@@ -100,7 +100,9 @@ impl Unbootstrapped {
             let first = first.filter(|(_, control)| control.was.instance() == Some(at));
             let first = first.map(|(id, control)| (*id, control.clone()));
             lost.controls.extend(first);
-            self.instances.entry(at).or_insert(lost);
+            // It may have been restored, and got new values, since it went for the first time.
+            let values = lost.values.clone();
+            self.instances.entry(at).or_insert(lost).values = values;
         }
         for (id, control) in losses.controls {
             self.controls.entry(id).or_insert(control);
@@ -116,7 +118,8 @@ impl Unbootstrapped {
     /// The changes that give servers that have come back what was taken from them: the rights in the
     /// Access Control Object, and the Object Instances that went with them. Afterwards all is as if
     /// TS E.1.3 had been carried out for the other servers alone. Rights on a Server Object Instance
-    /// follow it to another Object Instance ID. What no longer fits is left out: the Bootstrap-Server may
+    /// follow it to another Object Instance ID, and values are those that the application has
+    /// [set](ObjectTree::set) since. What no longer fits is left out: the Bootstrap-Server may
     /// have written other Object Instances in its room.
     ///
     /// Commit them at the Finish, before the [check](super::check). If the Finish is refused, ask again
@@ -133,7 +136,11 @@ impl Unbootstrapped {
             let mut fates = lost.controls.values().map(|control| fates.fate(control));
             fates.any(|fate| !matches!(fate, Fate::Goes))
         });
-        restoring.instances(back.map(|(at, lost)| (*at, &lost.values[..])));
+        restoring.instances(back.map(|(at, lost)| {
+            let mut values = lost.values.clone();
+            values.extend(tree.set_since_gone(at.0, at.1));
+            (*at, values)
+        }));
         for (id, control) in &self.controls {
             let wanted = match fates.fate(control) {
                 Fate::Goes => continue,
@@ -191,7 +198,7 @@ impl<'t> Restoring<'t> {
     }
 
     /// Creates Object Instances with these values, as far as they fit.
-    fn instances<'l>(&mut self, lost: impl Iterator<Item = (Place, &'l [Change])>) {
+    fn instances(&mut self, lost: impl Iterator<Item = (Place, Vec<Change>)>) {
         let mut by_object = BTreeMap::<ObjectId, Vec<_>>::new();
         for (at, values) in lost {
             if let Some(changes) = self.instance(at, values) {
@@ -215,15 +222,15 @@ impl<'t> Restoring<'t> {
 
     /// The changes that create an Object Instance, unless it is there. Of its values it gets those that
     /// its Object takes: those of an update machine are the machine's.
-    fn instance(&self, at: Place, values: &[Change]) -> Option<Vec<Change>> {
+    fn instance(&self, at: Place, values: Vec<Change>) -> Option<Vec<Change>> {
         let object = self.tree.object(at.0).filter(|_| !self.has(at))?;
-        if object.prepare(values).is_ok() {
-            return Some(values.to_vec());
+        if object.prepare(&values).is_ok() {
+            return Some(values);
         }
-        let (create, rest) = values.split_at(values.len().min(1));
-        let mut taken = create.to_vec();
-        for change in rest {
-            taken.push(change.clone());
+        let mut values = values.into_iter();
+        let mut taken: Vec<Change> = values.next().into_iter().collect();
+        for change in values {
+            taken.push(change);
             if object.prepare(&taken).is_err() {
                 taken.pop();
             }

@@ -8,7 +8,7 @@ use super::{
     ObjectTree,
     change::Change,
     check::CheckedChanges,
-    differences::{differences, differs, resource_of},
+    differences::{differences, differs, is_same, resource_of},
     error::WriteError,
     object::Object,
     transaction::Transaction,
@@ -172,7 +172,10 @@ impl ObjectTree {
     /// Sets a value for the application, also of a read-only Resource. It is checked against the
     /// data type and the range of the definition.
     ///
-    /// Returns whether the Resource reads differently to servers afterwards.
+    /// Returns whether the Resource reads differently to servers afterwards. An Object Instance that a
+    /// commit has deleted that is [held](Self::hold) is still there for the application: it has the value
+    /// if the commit is rolled back, or if what TS E.1.3 took is
+    /// [restored](crate::bootstrap::Unbootstrapped::restored).
     ///
     /// ```
     /// use lwm2m_core::InstanceId;
@@ -200,8 +203,11 @@ impl ObjectTree {
         else {
             return Err(WriteError::NotWritable(path));
         };
-        let found = self.locate(Path::Instance(id, instance));
-        let (object, _) = found.ok_or(WriteError::NotFound(path))?;
+        let at = Path::Instance(id, instance);
+        let found = self.settled().target(at);
+        let is_gone = self.locate(at).is_none();
+        let object = self.object(id).filter(|_| !is_gone || found.exists());
+        let object = object.ok_or(WriteError::NotFound(path))?;
         let definition = object.definition().resource(resource);
         let definition = definition.ok_or(WriteError::NotFound(path))?;
         if !definition.operations.executable() && !object.supports(resource) {
@@ -212,6 +218,9 @@ impl ObjectTree {
             (_, value) => value,
         };
         let changes = self.check([Change::Set { path, value }])?;
+        if is_gone {
+            return self.set_gone(at, &changes);
+        }
         self.prepare(id, &changes)?;
         let differs = changes
             .iter()
@@ -228,6 +237,29 @@ impl ObjectTree {
             }
         } else {
             self.apply(id, &changes, Object::settle);
+        }
+        Ok(differs)
+    }
+
+    /// Sets a value of an Object Instance that a commit that is held has deleted. It has it if it comes
+    /// back.
+    fn set_gone(&mut self, at: Path, changes: &[Change]) -> Result<bool, WriteError> {
+        let (Some(id), [change @ Change::Set { path, value }]) = (at.object(), changes) else {
+            return Ok(false);
+        };
+        let whole = [Change::Create { path: at }, change.clone()];
+        match self.prepare(id, &whole) {
+            // Whether there is room for the Object Instance is another matter.
+            Err(error) if error.path() == *path => return Err(error),
+            _ => {}
+        }
+        let target = self.settled().target(*path);
+        let resource = target.resource();
+        let mut differs = resource.is_some_and(|resource| resource.operations.readable());
+        target.visit(|at, old| differs &= at != *path || !is_same(old, value.as_ref()));
+        self.held.set_gone(id, change);
+        if id == ObjectId::ACCESS_CONTROL {
+            self.access.forget_before();
         }
         Ok(differs)
     }

@@ -5,7 +5,7 @@ mod unsettled;
 
 use alloc::{collections::BTreeMap, vec::Vec};
 
-use lwm2m_core::{InstanceId, ObjectId};
+use lwm2m_core::{InstanceId, ObjectId, Path};
 
 use self::{before::Before, unsettled::Unsettled};
 use super::{change::Change, object::Object, objects::Objects};
@@ -51,6 +51,29 @@ impl HeldCommits {
         if let (Some(held), Some(object)) = (&mut self.0, objects.get(id)) {
             held.entry(id).or_default().set(object, changes);
         }
+    }
+
+    /// Notes a value that the application has set of an Object Instance that was there before and isn't
+    /// now.
+    pub(super) fn set_gone(&mut self, id: ObjectId, change: &Change) {
+        if let Some(held) = self.0.as_mut().and_then(|held| held.get_mut(&id)) {
+            held.before.set(change);
+        }
+    }
+
+    /// What the application has set of an Object Instance since a commit has deleted it.
+    pub(super) fn set_since_gone(
+        &self,
+        object: ObjectId,
+        instance: InstanceId,
+    ) -> impl Iterator<Item = Path> {
+        let held = self.0.as_ref().and_then(|held| held.get(&object));
+        let set = held.map(|held| held.before.set_since_gone(instance));
+        let path = move |(resource, id)| match id {
+            None => Path::Resource(object, instance, resource),
+            Some(id) => Path::ResourceInstance(object, instance, resource, id),
+        };
+        set.into_iter().flatten().map(path)
     }
 
     /// What an Object was like before, if anything of it is held.

@@ -259,6 +259,33 @@ fn what_lacked_something_before_may_come_back() {
     as_before(session);
 }
 
+/// What the application has set meanwhile stays, and what the bootstrap has written elsewhere in the same
+/// Object Instance as well.
+#[test]
+fn what_the_application_sets_meanwhile_comes_back_too() {
+    let mut session = Session::new(two_servers);
+    session.set("/9/1/1", "written");
+    session.delete("/0").unwrap();
+    assert_eq!(session.tree.set(path("/9/1/0"), "set"), Ok(true));
+    session.write_again("/0");
+    session.write_again("/1/0");
+    assert!(session.finish().is_err());
+    // It is back, goes once more, and is set again.
+    session.tree.set(path("/9/1/0"), "between").unwrap();
+    session.delete("/0").unwrap();
+    session.tree.set(path("/9/0/1"), "2").unwrap();
+    session.write_again("/0");
+    session.write_again("/1");
+    let tree = session.finished();
+    for (at, value) in [
+        ("/9/1/0", "between"),
+        ("/9/1/1", "written"),
+        ("/9/0/1", "2"),
+    ] {
+        assert_eq!(tree.get(path(at)), Some(value.into()), "{at}");
+    }
+}
+
 /// Only so many Object Instances fit, and the Bootstrap-Server has written one in the place of another.
 /// The rest comes back.
 #[test]

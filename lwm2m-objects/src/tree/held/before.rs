@@ -17,9 +17,12 @@ use crate::{
 #[derive(Default)]
 pub(in crate::tree) struct Before {
     instances: BTreeMap<InstanceId, InstanceBefore>,
-    /// Those of them that were there and aren't now.
-    gone: BTreeSet<InstanceId>,
+    /// Those of them that were there and aren't now, each with what the application has set since.
+    gone: BTreeMap<InstanceId, BTreeSet<ValuePlace>>,
 }
+
+/// A Resource, or a Resource Instance of it.
+type ValuePlace = (ResourceId, Option<ResourceInstanceId>);
 
 /// What an Object Instance was like.
 enum InstanceBefore {
@@ -67,7 +70,7 @@ impl Before {
             };
             match change {
                 Change::Delete { .. } => {
-                    self.gone.insert(instance);
+                    self.gone.entry(instance).or_default();
                 }
                 Change::Create { .. } => {
                     self.gone.remove(&instance);
@@ -109,6 +112,9 @@ impl Before {
         else {
             return;
         };
+        if let Some(set) = self.gone.get_mut(&instance) {
+            set.insert((resource, path.resource_instance()));
+        }
         let before = if *deleted {
             resources.entry(resource).or_insert(ResourceBefore::Absent)
         } else if let Some(before) = resources.get_mut(&resource) {
@@ -127,8 +133,14 @@ impl Before {
         after: Option<InstanceId>,
     ) -> Option<InstanceId> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut rest = self.gone.range((from, Bound::Unbounded));
-        rest.find(|id| !object.has_instance(**id)).copied()
+        let rest = self.gone.range((from, Bound::Unbounded));
+        rest.map(|(id, _)| *id)
+            .find(|id| !object.has_instance(*id))
+    }
+
+    /// What the application has set of an Object Instance since it was deleted.
+    pub(super) fn set_since_gone(&self, instance: InstanceId) -> impl Iterator<Item = ValuePlace> {
+        self.gone.get(&instance).into_iter().flatten().copied()
     }
 
     /// Whether an Object Instance had a Resource; `None` if that has not changed since.
