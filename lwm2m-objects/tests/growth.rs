@@ -471,9 +471,8 @@ fn rights_before_a_hold_are_looked_up() {
 #[test]
 fn rights_before_a_hold_follow_the_application() {
     let (mut tree, _) = controlled(10);
-    let rights = |tree: &ObjectTree, id| {
-        access::rights(tree.settled(), server(101), 9.into(), instance(id))
-    };
+    let rights =
+        |tree: &ObjectTree, id| access::rights(tree.settled(), server(101), 9.into(), instance(id));
     tree.hold();
     tree.change([Change::Set {
         path: "/2/3/3".parse().unwrap(),

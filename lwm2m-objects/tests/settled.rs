@@ -9,8 +9,8 @@ use lwm2m_core::{
 };
 use lwm2m_kit::path;
 use lwm2m_objects::{
-    Change, ObjectTree, ReadError, Store, TreeView, Typed, WriteError, access, accounts, bootstrap, example,
-    typed,
+    Change, ObjectTree, ReadError, Store, TreeView, Typed, WriteError, access, accounts, bootstrap,
+    example, typed,
 };
 
 use self::common::{create, delete, set};

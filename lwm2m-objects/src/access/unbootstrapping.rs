@@ -299,10 +299,7 @@ fn may_go(tree: &ObjectTree, (object, instance): Place) -> bool {
 }
 
 /// Of these Object Instances, those that their Objects let go.
-pub(crate) fn deletable(
-    tree: &ObjectTree,
-    places: impl Iterator<Item = Place>,
-) -> BTreeSet<Place> {
+pub(crate) fn deletable(tree: &ObjectTree, places: impl Iterator<Item = Place>) -> BTreeSet<Place> {
     let mut by_object = BTreeMap::<ObjectId, Vec<_>>::new();
     for (object, instance) in places {
         let path = Path::Instance(object, instance);

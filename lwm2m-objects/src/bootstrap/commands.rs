@@ -179,9 +179,7 @@ fn targets(tree: &ObjectTree, target: Path) -> Result<BTreeSet<Place>, Refusal> 
             let objects = tree.objects().map(|object| object.definition().id);
             deletable(tree, objects.flat_map(of_object))
         }
-        Path::Object(object) if tree.object(object).is_some() => {
-            deletable(tree, of_object(object))
-        }
+        Path::Object(object) if tree.object(object).is_some() => deletable(tree, of_object(object)),
         Path::Instance(object, instance) if tree.locate(target).is_some() => {
             let may_go = match object {
                 ObjectId::SECURITY if is_bootstrap_server(tree, instance) => {

@@ -256,8 +256,7 @@ impl<'t> Restoring<'t> {
         let target = tree.access_target(id);
         if target == wanted.target && self.has(place) {
             let present = PartialAccessControl::load(tree, id);
-            self.controls
-                .push((place, present.changes_to(&wanted, id)));
+            self.controls.push((place, present.changes_to(&wanted, id)));
             return;
         }
         let Some(about) = wanted.target else {

@@ -289,7 +289,10 @@ fn what_a_server_has_made_of_its_rights_blocks_no_bootstrap() {
     session.write_again("/0");
     session.write_again("/1");
     assert_eq!(session.finish(), Ok(()));
-    assert_eq!(session.tree.get(path("/2/2/2/999")), Some(Value::Integer(1)));
+    assert_eq!(
+        session.tree.get(path("/2/2/2/999")),
+        Some(Value::Integer(1))
+    );
     // An unknown one in another place is the bootstrap's.
     for (changed, at, what) in [
         (set("/2/3/2/999", 1), "/2/3/2/999", Expected::AclEntry),

@@ -3,7 +3,9 @@
 
 use lwm2m_core::Value;
 use lwm2m_kit::path;
-use lwm2m_objects::{Answer, Change, ObjectTree, Store, Typed, firmware::FirmwareUpdateObject, typed};
+use lwm2m_objects::{
+    Answer, Change, ObjectTree, Store, Typed, firmware::FirmwareUpdateObject, typed,
+};
 
 use crate::session::{Session, client, control, instance, may_read, rights, server, two_servers};
 

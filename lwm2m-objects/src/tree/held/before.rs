@@ -134,8 +134,7 @@ impl Before {
     ) -> Option<InstanceId> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let rest = self.gone.range((from, Bound::Unbounded));
-        rest.map(|(id, _)| *id)
-            .find(|id| !object.has_instance(*id))
+        rest.map(|(id, _)| *id).find(|id| !object.has_instance(*id))
     }
 
     /// What the application has set of an Object Instance since it was deleted.
