@@ -90,12 +90,12 @@ impl AccessIndex {
     }
 
     /// Those that were about `target` before the commits that are held, of these Object Instances.
-    pub(super) fn about_before<'t, I: Iterator<Item = InstanceId>, G: Fn(Path) -> Option<Value>>(
-        &'t self,
-        instances: I,
-        get: G,
+    pub(super) fn about_before(
+        &self,
+        instances: impl Iterator<Item = InstanceId>,
+        get: impl Fn(Path) -> Option<Value>,
         target: AclTarget,
-    ) -> impl Iterator<Item = InstanceId> + use<'t, I, G> {
+    ) -> impl Iterator<Item = InstanceId> {
         let index = self.before.get_or_init(|| Index::of(instances, get));
         index.about(target)
     }
