@@ -172,7 +172,8 @@ impl FilePart {
     }
 }
 
-/// A path of file identifiers, of two bytes each.
+/// A path of file identifiers, of two bytes each: from the master file if it begins with that, else from
+/// the application.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FilePath(Vec<u8>);
 
@@ -198,9 +199,12 @@ impl FilePath {
 
     fn read(octets: &Tlv<'_>) -> Read<Self> {
         let bytes = octets.value;
-        let names_a_file = bytes != MASTER_FILE && !bytes.is_empty();
+        // A path that doesn't begin with the master file begins with the application, said or not.
+        let from_application = bytes.strip_prefix(&CURRENT_APPLICATION);
+        let path = from_application.unwrap_or(bytes);
+        let names_a_file = path != MASTER_FILE && !path.is_empty();
         if bytes.len().is_multiple_of(2) && bytes.len() <= MAX_PATH && names_a_file {
-            return Ok(Self(bytes.to_vec()));
+            return Ok(Self(path.to_vec()));
         }
         let expected = DataProblem::Expected("one to eight file identifiers of two bytes");
         Err(expected.at(octets.value_offset()))

@@ -133,6 +133,35 @@ fn a_path_may_be_absolute_or_lead_through_directories() {
     assert_eq!(selected[4], &file);
 }
 
+/// ETSI TS 102 221, 8.4.2.
+#[test]
+fn a_path_may_begin_with_the_identifier_of_the_current_application() {
+    let mut card = Card::new();
+    let odf = [
+        0xA7, 0x0A, 0x30, 0x08, 0x04, 0x06, 0x7F, 0xFF, 0x5F, 0x02, 0x64, 0x30,
+    ];
+    let mut dodf = DODF.to_vec();
+    let replaced = dodf.len() - 9 - 8..dodf.len() - 9;
+    let path = [0xA1, 0x08, 0x30, 0x06, 0x04, 0x04, 0x7F, 0xFF, 0x64, 0x32];
+    dodf.splice(replaced, path);
+    dodf[25] = 0x1F;
+    card.put(&[0x7F, 0x50, 0x50, 0x31], &odf);
+    card.put(&[0x7F, 0x50, 0x5F, 0x02, 0x64, 0x30], &dodf);
+    assert_eq!(walk(&mut card), Ok(Some(FILE.to_vec())));
+    let directory = [
+        0x02, 0xA4, 0x08, 0x04, 0x06, 0x7F, 0xFF, 0x5F, 0x02, 0x64, 0x30, 0x00,
+    ];
+    let file = [0x02, 0xA4, 0x08, 0x04, 0x04, 0x7F, 0xFF, 0x64, 0x32, 0x00];
+    for select in [&directory[..], &file] {
+        assert!(card.log.iter().any(|command| command == select));
+    }
+    // Alone it names no file.
+    let odf = [0xA7, 0x06, 0x30, 0x04, 0x04, 0x02, 0x7F, 0xFF];
+    card.put(&[0x7F, 0x50, 0x50, 0x31], &odf);
+    card.log.clear();
+    assert!(matches!(walk(&mut card), Err(WalkError::Malformed { .. })));
+}
+
 #[test]
 fn a_path_may_name_a_part_of_a_file() {
     let mut card = Card::new();
