@@ -65,7 +65,8 @@
 //! path to it. Of the file only what counts is read: its header says how long that is.
 //!
 //! What isn't there (6A82) means that the card has no Bootstrap Information. Any other refusal, and
-//! anything that isn't as it should be, is a [`WalkError`]. With the protocol T=0 a card asks for GET
+//! anything that isn't as it should be, is a [`WalkError`]. An application that can't be selected is passed
+//! over first: it is the error only if no other one has the file. With the protocol T=0 a card asks for GET
 //! RESPONSE (61xx) or for another length (6Cxx): the walk does so.
 //!
 //! # The PIN

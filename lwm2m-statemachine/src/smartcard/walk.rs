@@ -28,6 +28,8 @@ pub struct Walk {
     directories: VecDeque<DataObjects>,
     /// The bootstrap file, once a directory has named it.
     entry: Option<Entry>,
+    /// Why the first of the applications that can't be selected can't.
+    unselected: Option<WalkError>,
     /// How many commands may still be sent.
     commands: u16,
     /// How often a PIN may still be asked for.
@@ -82,6 +84,7 @@ impl Walk {
             applications: VecDeque::new(),
             directories: VecDeque::new(),
             entry: None,
+            unselected: None,
             pins: PIN_REQUESTS,
             config,
         };
@@ -196,16 +199,14 @@ impl Walk {
                 self.read_directory();
             }
             Task::Select(_) if status == Status::NOT_FOUND => self.next_application(),
-            Task::Select(_) if status.is_success() => {
-                let control = FileControl::read(data);
-                self.place.enabled = control.map_err(at(file))?.pins;
-                self.place.in_application = true;
-                if self.config.secure_channel {
-                    self.state = State::SecureChannel;
-                } else {
-                    self.read_object_directory();
+            Task::Select(_) => match selected(data, status) {
+                Ok(control) => self.enter_application(control),
+                // Another application may have the file.
+                Err(error) => {
+                    self.unselected.get_or_insert(error);
+                    self.next_application();
                 }
-            }
+            },
             Task::Fetch(fetch) => self.fetched(fetch, data, status)?,
             _ => return Err(WalkError::Status { file, status }),
         }
@@ -227,7 +228,7 @@ impl Walk {
             Fetched::NotFound => match file {
                 CardFile::ObjectDirectory => self.next_application(),
                 CardFile::DataObjectDirectory => self.next_directory()?,
-                _ => self.end(Ok(None)),
+                _ => self.end_without_file(),
             },
         }
         Ok(())
@@ -273,7 +274,18 @@ impl Walk {
         self.place.secured = false;
         match self.applications.pop_front() {
             Some(application) => self.perform(Task::Select(application)),
-            None => self.end(Ok(None)),
+            None => self.end_without_file(),
+        }
+    }
+
+    /// The application is selected.
+    fn enter_application(&mut self, control: FileControl) {
+        self.place.enabled = control.pins;
+        self.place.in_application = true;
+        if self.config.secure_channel {
+            self.state = State::SecureChannel;
+        } else {
+            self.read_object_directory();
         }
     }
 
@@ -364,6 +376,12 @@ impl Walk {
         }
     }
 
+    /// No application has the file, as far as they can be selected.
+    fn end_without_file(&mut self) {
+        let outcome = self.unselected.take().map_or(Ok(None), Err);
+        self.end(outcome);
+    }
+
     /// The state, for which [`State::Done`] stands in if it is to be replaced.
     fn take_state(&mut self) -> State {
         mem::replace(&mut self.state, State::Done(Ok(None)))
@@ -391,6 +409,15 @@ impl Task {
             Self::Fetch(fetch) => fetch.file(),
         }
     }
+}
+
+/// What the card says of an application, if it has selected it.
+fn selected(data: &[u8], status: Status) -> Result<FileControl, WalkError> {
+    let file = CardFile::Application;
+    if !status.is_success() {
+        return Err(WalkError::Status { file, status });
+    }
+    FileControl::read(data).map_err(at(file))
 }
 
 fn at(file: CardFile) -> impl Fn(DataError) -> WalkError {

@@ -4,7 +4,7 @@ use core::num::NonZeroU8;
 
 use lwm2m_statemachine::smartcard::{CardFile, ChannelUse, LogicalChannel, Step, Walk, WalkError};
 
-use crate::card::{AID, Card, DODF, FILE, ODF, Protocol, config, walk, walk_with};
+use crate::card::{AID, Card, DODF, FILE, ODF, Protocol, config, file_of, walk, walk_with};
 
 #[test]
 fn the_way_is_directory_application_object_directory_data_object_directory_file() {
@@ -160,6 +160,58 @@ fn a_path_may_begin_with_the_identifier_of_the_current_application() {
     card.put(&[0x7F, 0x50, 0x50, 0x31], &odf);
     card.log.clear();
     assert!(matches!(walk(&mut card), Err(WalkError::Malformed { .. })));
+}
+
+#[test]
+fn an_application_that_can_not_be_selected_is_passed_over_while_others_are_left() {
+    // Another PKCS#15 application comes first in the directory.
+    let other = [AID, &[0x01]].concat();
+    let mut template = [&[0x61, 0x0F, 0x4F, 0x0D][..], &other].concat();
+    template.resize(38, 0xFF);
+    let two = || {
+        let mut card = Card::new();
+        card.directory().parts.insert(1, template.clone());
+        card.directory().control[8] = 3;
+        card
+    };
+    let mut alone = Card::new();
+    alone.directory().parts[1] = template.clone();
+    let mut without_entry = two();
+    without_entry.put(&[0x7F, 0x50, 0x64, 0x30], &DODF[..24]);
+    let mut without_file = two();
+    without_file.remove(&[0x7F, 0x50, 0x64, 0x32]);
+    // Blocked, conditions not satisfied, not selected, and a success that says nothing sensible.
+    let answers: [&[u8]; 4] = [
+        &[0x62, 0x83],
+        &[0x69, 0x85],
+        &[0x69, 0x99],
+        &[0x62, 0x7F, 0x90, 0x00],
+    ];
+    for answer in answers {
+        let walk = |card: &mut Card| {
+            let mut walk = Walk::new(config());
+            while let Step::Send { command, .. } = walk.step() {
+                let is_of_other = command[1] == 0xA4 && command[5..].starts_with(&other);
+                let response = if is_of_other {
+                    answer.to_vec()
+                } else {
+                    card.exchange(command)
+                };
+                walk.answer(&response);
+            }
+            match walk.step() {
+                Step::Done(Err(error)) => Err(error),
+                _ => Ok(walk.into_file()),
+            }
+        };
+        assert_eq!(walk(&mut two()), Ok(Some(FILE.to_vec())), "{answer:02X?}");
+        // If none has the file, that is why.
+        for card in [&mut alone, &mut without_entry, &mut without_file] {
+            let file = file_of(&walk(card));
+            assert_eq!(file, Some(CardFile::Application), "{answer:02X?}");
+            assert!(card.is_closed());
+        }
+    }
 }
 
 #[test]
