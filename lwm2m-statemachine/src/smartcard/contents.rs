@@ -222,7 +222,10 @@ const fn path_of((object, instance): Place) -> Path {
 /// nothing by it.
 fn fingerprint(instance: &CardInstance<'_>) -> (u64, u64) {
     let mut hasher = SipHasher24::new_with_keys(0, 0);
-    hasher.write(&[instance.version.major, instance.version.minor]);
+    match instance.version {
+        Some(version) => hasher.write(&[version.major, version.minor]),
+        None => hasher.write(&[0]),
+    }
     hasher.write(instance.resources);
     hasher.finish128().as_u64()
 }

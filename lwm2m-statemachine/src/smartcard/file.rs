@@ -22,12 +22,12 @@ const HEADER: usize = 4;
 /// [`Debug`](fmt::Debug) shows Objects and versions, but no values, as some are keys.
 ///
 /// ```
-/// use lwm2m_core::{ObjectId, Version};
+/// use lwm2m_core::ObjectId;
 /// use lwm2m_statemachine::smartcard::BootstrapFile;
 ///
 /// let file = [
 ///     0x00, 0x01, 0x00, 0x0B, // one Object, 11 bytes
-///     0x00, 0x01, 0x00, 0x00, 0x06, // Object 1, version 1.0, 6 bytes
+///     0x00, 0x01, 0x00, 0x00, 0x06, // Object 1, no version, 6 bytes
 ///     0x03, 0x00, 0xC1, 0x00, 0x65, 0xFF, // Instance 0: Short Server ID 101, cut short
 /// ];
 /// let error = BootstrapFile::decode(&file).unwrap_err();
@@ -39,7 +39,7 @@ const HEADER: usize = 4;
 /// ];
 /// let file = BootstrapFile::decode(&file)?;
 /// let object = file.objects()[0];
-/// assert_eq!((object.object, object.version), (ObjectId::SERVER, Version::INITIAL));
+/// assert_eq!((object.object, object.version), (ObjectId::SERVER, None));
 /// # Ok::<(), lwm2m_statemachine::smartcard::FileError>(())
 /// ```
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -52,8 +52,9 @@ pub struct BootstrapFile<'f> {
 pub struct CardObject<'f> {
     /// The Object ID.
     pub object: ObjectId,
-    /// The version of the Object; 1.0 if the file says nothing of it.
-    pub version: Version,
+    /// The version of the Object. `None` if the file leaves it open: then it is 1.0, or whichever the
+    /// LwM2M Enabler defines.
+    pub version: Option<Version>,
     /// Its Object Instances, as TLV (TS 6.4.3).
     pub instances: &'f [u8],
     /// Where these are, in bytes from the beginning of the file.
@@ -64,7 +65,7 @@ pub struct CardObject<'f> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct CardInstance<'f> {
     pub(super) object: ObjectId,
-    pub(super) version: Version,
+    pub(super) version: Option<Version>,
     pub(super) instance: InstanceId,
     /// Its Resources, as TLV.
     pub(super) resources: &'f [u8],
@@ -260,10 +261,10 @@ impl<'f> Collection<'f> {
 }
 
 /// One byte 00, or a major number from 1 and a minor one.
-fn version(bytes: &[u8]) -> Option<(Version, &[u8])> {
+fn version(bytes: &[u8]) -> Option<(Option<Version>, &[u8])> {
     match *bytes {
-        [0, ref rest @ ..] => Some((Version::INITIAL, rest)),
-        [major, minor, ref rest @ ..] => Some((Version::new(major, minor), rest)),
+        [0, ref rest @ ..] => Some((None, rest)),
+        [major, minor, ref rest @ ..] => Some((Some(Version::new(major, minor)), rest)),
         _ => None,
     }
 }

@@ -1,6 +1,7 @@
 //! Applying what a smartcard has to the tree, and taking away what it no longer has (TS 5.2.3.2).
 
 use alloc::vec::Vec;
+use core::ops::RangeInclusive;
 
 use lwm2m_core::{
     BindingMode, ObjectId, Path, ShortServerId, Version,
@@ -109,8 +110,8 @@ pub enum Refused {
     /// The file isn't one, or a value isn't of the data type of its Resource.
     #[error("{0}")]
     File(#[from] FileError),
-    /// An Object has another version than the Client's.
-    #[error("Object {object} of version {card} on the card, expected {client}")]
+    /// The version of an Object has another major number than the Client's.
+    #[error("Object {object} of version {card} on the card, expected {}.x", .client.major)]
     Version {
         /// Which Object.
         object: ObjectId,
@@ -216,10 +217,19 @@ fn written(
     Ok(transaction.finish()?)
 }
 
+/// The Objects that the LwM2M Enabler defines (TS E).
+const OBJECTS_OF_ENABLER: RangeInclusive<u16> = 0..=7;
+
+/// Versions of one major number are compatible (TS 6.2.2). Where the file leaves the version open, it is
+/// 1.0, but of an Object of the LwM2M Enabler it is whichever that defines (TS G.3.3).
 fn check_version(tree: &ObjectTree, instance: &CardInstance<'_>) -> Result<(), Refused> {
-    let (object, card) = (instance.object, instance.version);
+    let object = instance.object;
+    let card = match instance.version {
+        None if OBJECTS_OF_ENABLER.contains(&object.get()) => return Ok(()),
+        version => version.unwrap_or_default(),
+    };
     match tree.definition(object).map(|definition| definition.version) {
-        Some(client) if client != card => Err(Refused::Version {
+        Some(client) if client.major != card.major => Err(Refused::Version {
             object,
             card,
             client,

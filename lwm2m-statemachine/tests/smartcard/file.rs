@@ -26,7 +26,7 @@ fn a_file_has_objects_with_their_instances() {
             )
         })
         .collect();
-    let version = Version::INITIAL;
+    let version = None;
     assert_eq!(
         objects,
         [
@@ -41,7 +41,7 @@ fn a_file_has_objects_with_their_instances() {
 fn a_version_is_one_byte_zero_or_two_bytes() {
     let file = [
         0x00, 0x03, 0x00, 0x11, //
-        0x00, 0x07, 0x00, 0x00, 0x00, // 1.0
+        0x00, 0x07, 0x00, 0x00, 0x00, // none
         0x00, 0x08, 0x02, 0x05, 0x00, 0x00, // 2.5
         0x00, 0x09, 0x01, 0x00, 0x00, 0x00, // 1.0, in two bytes
     ];
@@ -49,7 +49,7 @@ fn a_version_is_one_byte_zero_or_two_bytes() {
     let versions: Vec<_> = file.objects().iter().map(|object| object.version).collect();
     assert_eq!(
         versions,
-        [Version::new(1, 0), Version::new(2, 5), Version::new(1, 0)]
+        [None, Some(Version::new(2, 5)), Some(Version::INITIAL)]
     );
     assert!(file.is_empty(), "there is no Object Instance");
 }

@@ -8,4 +8,5 @@ mod properties;
 mod provisioned;
 mod refresh;
 mod refused;
+mod versions;
 mod walk;

@@ -73,7 +73,7 @@ fn a_file_is_applied_whole_or_not_at_all() {
     // A second instance of a single-instance Object.
     let many = with(object(3, &[(1, Vec::new())]));
     assert_eq!(many, Refused::Write(WriteError::TooMany(path("/3/1"))));
-    // Another version.
+    // Another major version.
     let mut version = object(3, &[(0, Vec::new())]);
     version.splice(2..3, [2, 5]);
     let expected = Refused::Version {
