@@ -56,7 +56,7 @@ mod unbootstrapped;
 
 pub use self::{
     account::{purge, replaced},
-    check::check,
+    check::{check, check_except},
     commands::{CommandChanges, delete, written},
     discovered::{DiscoveredObject, discover},
     inconsistency::{Expected, Inconsistency},

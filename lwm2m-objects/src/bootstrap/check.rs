@@ -49,8 +49,55 @@ pub fn check(
     tree: &ObjectTree,
     supports: impl Fn(BindingMode) -> bool,
 ) -> Result<(), Inconsistency> {
-    let servers = accounts::check(tree.view(), &supports)?;
-    rights::check(tree, &servers)?;
-    let mut held = tree.held_instances();
-    held.try_for_each(|(object, instance)| mandatory::check(tree, object, instance))
+    check_except(tree, supports, |_| false)
 }
+
+/// The same [check], which passes over what `is_known` accepts: what was there before is no fault of
+/// what was written since, for example. Once something of an Object Instance is passed over, the rest of
+/// it isn't looked at.
+///
+/// ```
+/// use lwm2m_objects::{bootstrap, example};
+///
+/// let mut tree = example::client();
+/// for server in ["/1/1", "/1/2"] {
+///     let command = bootstrap::delete(&tree, server.parse()?)?;
+///     tree.commit(command.changes())?;
+/// }
+/// let mut paths = Vec::new();
+/// bootstrap::check_except(&tree, |_| true, |found| {
+///     paths.push(found.path);
+///     true
+/// })?;
+/// assert_eq!(paths, ["/0/1/10".parse()?, "/0/2/10".parse()?]);
+/// let first = |found: &bootstrap::Inconsistency| found.path == paths[0];
+/// let found = bootstrap::check_except(&tree, |_| true, first).unwrap_err();
+/// assert_eq!(found.path, paths[1]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// The first [`Inconsistency`] that isn't passed over.
+pub fn check_except(
+    tree: &ObjectTree,
+    supports: impl Fn(BindingMode) -> bool,
+    mut is_known: impl FnMut(&Inconsistency) -> bool,
+) -> Result<(), Inconsistency> {
+    let view = tree.view();
+    let mut judge = |checked: Checked| {
+        checked.or_else(|found| if is_known(&found) { Ok(()) } else { Err(found) })
+    };
+    let servers = accounts::check(view, &supports, &mut judge)?;
+    rights::check(tree, &servers, &mut judge)?;
+    for (object, instance) in tree.held_instances() {
+        judge(mandatory::check(tree, object, instance))?;
+    }
+    Ok(())
+}
+
+/// Whether a part is consistent.
+type Checked = Result<(), Inconsistency>;
+
+/// Passes over what isn't held against the configuration.
+type Judge<'j> = dyn FnMut(Checked) -> Checked + 'j;

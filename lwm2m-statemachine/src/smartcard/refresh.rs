@@ -28,9 +28,10 @@ use super::{
 /// says which bindings the Client supports.
 ///
 /// The file goes the way of a Bootstrap-Write. It is applied whole, if the tree is
-/// [consistent](bootstrap::check) with it, or not at all. What is the same as before isn't written
-/// again, so that what servers have set stays. If a file can't be applied, what came from the card and
-/// isn't there any more or is there with other contents is deleted all the same: it must not be used.
+/// [consistent](bootstrap::check) with it, or not at all. What was inconsistent before, and isn't written
+/// by the card, doesn't count. What is the same as before isn't written again, so that what servers have
+/// set stays. If a file can't be applied, what came from the card and isn't there any more or is there
+/// with other contents is deleted all the same: it must not be used.
 ///
 /// ```
 /// use lwm2m_objects::{ObjectTree, SECURITY, SERVER, Store};
@@ -155,8 +156,9 @@ fn apply(
     if changes.is_empty() {
         return Ok(Followed::default());
     }
+    let known = inconsistencies(tree, &supports);
     tree.hold();
-    let applied = try_apply(tree, file, now, changes, supports);
+    let applied = try_apply(tree, file, now, changes, &known, supports);
     if applied.is_ok() {
         tree.keep();
     } else {
@@ -170,6 +172,7 @@ fn try_apply(
     file: &BootstrapFile<'_>,
     now: &CardContents,
     changes: &CardChanges,
+    known: &[Inconsistency],
     supports: impl Fn(BindingMode) -> bool,
 ) -> Result<Followed, Refused> {
     let mut followed = Followed::default();
@@ -183,7 +186,8 @@ fn try_apply(
     followed.change(tree, followed.gone.restored(tree))?;
     followed.change(tree, bootstrap::replaced(tree)?)?;
     if !file.is_empty() {
-        check(tree, supports)?;
+        let writes = |path| changes.write(path) || lost.binary_search(&path).is_ok();
+        check(tree, known, writes, supports)?;
     }
     followed.servers = followed.gone.servers(tree).collect();
     Ok(followed)
@@ -239,15 +243,38 @@ fn check_version(tree: &ObjectTree, instance: &CardInstance<'_>) -> Result<(), R
     }
 }
 
-/// The check at a Finish. A card may have the account of a Bootstrap-Server alone (TS 5.2.2).
-fn check(tree: &ObjectTree, supports: impl Fn(BindingMode) -> bool) -> Result<(), Refused> {
-    match bootstrap::check(tree, supports) {
-        Err(error) if error.expected == Expected::ServerAccount => {
-            let any = tree.instances(ObjectId::SECURITY).next().is_some();
-            any.then_some(()).ok_or(error.into())
-        }
-        other => Ok(other?),
-    }
+/// What is inconsistent in the tree.
+fn inconsistencies(
+    tree: &ObjectTree,
+    supports: impl Fn(BindingMode) -> bool,
+) -> Vec<Inconsistency> {
+    let mut found = Vec::new();
+    let all = bootstrap::check_except(tree, supports, |one| {
+        found.push(*one);
+        true
+    });
+    debug_assert_eq!(all, Ok(()), "all of it is passed over");
+    found
+}
+
+/// The check at a Finish. What was known before isn't held against the card, as far as the card doesn't
+/// write it. A card may have the account of a Bootstrap-Server alone (TS 5.2.2).
+fn check(
+    tree: &ObjectTree,
+    known: &[Inconsistency],
+    writes: impl Fn(Path) -> bool,
+    supports: impl Fn(BindingMode) -> bool,
+) -> Result<(), Refused> {
+    let has_account = tree.instances(ObjectId::SECURITY).next().is_some();
+    let is_written = |path: Path| match (path.object(), path.instance()) {
+        (Some(object), Some(instance)) => writes(Path::Instance(object, instance)),
+        _ => false,
+    };
+    let passes = |found: &Inconsistency| match found.expected {
+        Expected::ServerAccount => has_account,
+        _ => known.contains(found) && !is_written(found.path),
+    };
+    Ok(bootstrap::check_except(tree, supports, passes)?)
 }
 
 /// Deletes what came from the card and is changed or gone.

@@ -1,8 +1,10 @@
 //! Bootstrap files, written by hand, and the tree of a client that follows a card.
 
-use lwm2m_core::{BindingMode, InstanceId, Path};
+use lwm2m_core::{BindingMode, InstanceId, ObjectId, Path, ShortServerId};
 use lwm2m_kit::path;
-use lwm2m_objects::{ACCESS_CONTROL, DEVICE, ObjectTree, SECURITY, SERVER, Store, accounts};
+use lwm2m_objects::{
+    ACCESS_CONTROL, Change, DEVICE, ObjectTree, SECURITY, SERVER, Store, accounts, typed,
+};
 use lwm2m_statemachine::smartcard::{CardContents, Refreshed, refresh};
 
 use crate::card::byte;
@@ -152,4 +154,30 @@ pub(crate) fn servers(tree: &ObjectTree) -> Vec<u16> {
 
 pub(crate) fn paths(texts: &[&str]) -> Vec<Path> {
     texts.iter().map(|text| path(text)).collect()
+}
+
+/// The account of server 109, from the factory.
+pub(crate) fn factory_account() -> Vec<Change> {
+    let id = ShortServerId::new(109).unwrap();
+    let instance = InstanceId::new(9).unwrap();
+    let create = |object| Change::Create {
+        path: Path::Instance(object, instance),
+    };
+    let mut source = ObjectTree::new();
+    source.add(Store::of([(
+        instance,
+        typed::Security::no_sec("coap://x", id),
+    )]));
+    source.add(Store::of([(instance, typed::Server::new(id, 86_400))]));
+    let mut changes = Vec::new();
+    for object in [ObjectId::SECURITY, ObjectId::SERVER] {
+        changes.push(create(object));
+        for resource in source.resources(object, instance) {
+            let path = Path::Resource(object, instance, resource.id);
+            if let Some(value) = source.get(path) {
+                changes.push(Change::Set { path, value });
+            }
+        }
+    }
+    changes
 }

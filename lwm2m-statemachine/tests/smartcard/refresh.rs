@@ -2,15 +2,15 @@
 
 use lwm2m_core::{InstanceId, ObjectId, Path, Value};
 use lwm2m_kit::{path, server_id};
-use lwm2m_objects::{Change, ObjectTree, Store, accounts, example};
+use lwm2m_objects::{Change, accounts, example};
 use lwm2m_statemachine::smartcard::{BootstrapUnderWay, CardContents, refresh};
 use proptest::prelude::*;
 
 use crate::{
     card::FILE,
     provisioned::{
-        bootstrap_server, control, file, follow, object, one_server, paths, resource, secured,
-        security, server, servers, supports_udp, tree, two_servers, with,
+        bootstrap_server, control, factory_account, file, follow, object, one_server, paths,
+        resource, secured, security, server, servers, supports_udp, tree, two_servers, with,
     },
 };
 
@@ -94,7 +94,7 @@ fn what_the_card_no_longer_has_is_deleted() {
 #[test]
 fn a_removed_card_takes_all_of_it_away_and_nothing_else() {
     let mut tree = tree();
-    tree.change(example_account()).unwrap();
+    tree.change(factory_account()).unwrap();
     let both = file(&[
         object(0, &[(0, security(101, "a")), (7, bootstrap_server("c"))]),
         object(1, &[(0, server(101, 60))]),
@@ -115,35 +115,6 @@ fn a_removed_card_takes_all_of_it_away_and_nothing_else() {
     assert!(removed.contents.is_empty());
     let again = follow(&mut tree, &removed.contents, None);
     assert!(again.changes.is_empty());
-}
-
-/// The account of server 109, from the factory.
-fn example_account() -> Vec<Change> {
-    use lwm2m_core::ShortServerId;
-    use lwm2m_objects::typed;
-
-    let id = ShortServerId::new(109).unwrap();
-    let instance = InstanceId::new(9).unwrap();
-    let create = |object| Change::Create {
-        path: Path::Instance(object, instance),
-    };
-    let mut source = ObjectTree::new();
-    source.add(Store::of([(
-        instance,
-        typed::Security::no_sec("coap://x", id),
-    )]));
-    source.add(Store::of([(instance, typed::Server::new(id, 86_400))]));
-    let mut changes = Vec::new();
-    for object in [ObjectId::SECURITY, ObjectId::SERVER] {
-        changes.push(create(object));
-        for resource in source.resources(object, instance) {
-            let path = Path::Resource(object, instance, resource.id);
-            if let Some(value) = source.get(path) {
-                changes.push(Change::Set { path, value });
-            }
-        }
-    }
-    changes
 }
 
 #[test]

@@ -2,12 +2,12 @@
 
 use lwm2m_core::{ObjectId, Version};
 use lwm2m_kit::{path, server_id};
-use lwm2m_objects::{WriteError, bootstrap::Expected};
+use lwm2m_objects::{Change, WriteError, bootstrap::Expected};
 use lwm2m_statemachine::smartcard::Refused;
 
 use crate::provisioned::{
-    control, file, follow, object, one_server, paths, resource, secured, security, server, servers,
-    two_servers, with,
+    control, factory_account, file, follow, object, one_server, paths, resource, secured, security,
+    server, servers, two_servers, with,
 };
 
 /// Applies a file that is refused to a tree with server 101, and returns why. The old account, which
@@ -136,4 +136,50 @@ fn a_file_with_rights_of_a_server_that_it_does_not_have_is_refused() {
     );
     assert_eq!(refused.servers, [server_id(101)]);
     assert_eq!(servers(&tree), [102], "what is the same stays");
+}
+
+/// TS 5.2.3.2: the new Bootstrap Information is applied.
+#[test]
+fn an_account_of_others_that_rests_does_not_stand_in_the_way_of_the_card() {
+    let card = |host: &str, key: Option<&[u8]>, extra: &[(u8, Vec<u8>)]| {
+        let own = key.map_or_else(|| security(101, host), |key| secured(101, host, key));
+        file(&[
+            object(0, &[&[(0, own)], extra].concat()),
+            object(1, &[(0, server(101, 60))]),
+            object(2, &[(0, control(0, 101))]),
+        ])
+    };
+    let resting = || {
+        let (mut tree, contents) = with(&card("a", None, &[]));
+        tree.change(factory_account()).unwrap();
+        // Server 109 has deleted its Server Object Instance.
+        let gone = path("/1/9");
+        tree.change([Change::Delete { path: gone }]).unwrap();
+        assert_eq!(servers(&tree), [101]);
+        (tree, contents)
+    };
+    let (mut tree, contents) = resting();
+    let moved = follow(&mut tree, &contents, Some(&card("b", None, &[])));
+    assert_eq!((moved.refused, moved.servers), (None, Vec::new()));
+    assert_eq!(servers(&tree), [101]);
+    assert_eq!(tree.get(path("/0/0/0")), Some("coap://b".into()));
+    assert!(tree.locate(path("/0/9")).is_some());
+    // What the card brings is looked at, before and behind that account, and also in its place.
+    let missing = Expected::ServerInstance(server_id(105));
+    let no_server = Expected::ServerInstance(server_id(109));
+    let faults: [(Option<&[u8]>, &[(u8, Vec<u8>)], _, _); 3] = [
+        (Some(b""), &[], "/0/0/5", Expected::Key),
+        (None, &[(10, security(105, "c"))], "/0/10/10", missing),
+        (None, &[(9, security(109, "x"))], "/0/9/10", no_server),
+    ];
+    for (key, extra, at, expected) in faults {
+        let (mut tree, contents) = resting();
+        let bad = card("b", key, extra);
+        let refreshed = follow(&mut tree, &contents, Some(&bad));
+        let Some(Refused::Inconsistent(error)) = refreshed.refused else {
+            panic!("{:?}", refreshed.refused);
+        };
+        assert_eq!((error.path, error.expected), (path(at), expected));
+        assert!(servers(&tree).is_empty());
+    }
 }

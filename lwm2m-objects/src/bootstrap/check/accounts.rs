@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 
 use lwm2m_core::{BindingMode, InstanceId, ObjectId, Path, ServerUri, ShortServerId};
 
+use super::Judge;
 use crate::{
     access::accounts::{is_bootstrap_server, security_id, server_id},
     bootstrap::inconsistency::{Expected, Inconsistency},
@@ -18,32 +19,35 @@ pub(super) type Servers = BTreeMap<ShortServerId, InstanceId>;
 pub(super) fn check(
     tree: TreeView<'_>,
     supports: &dyn Fn(BindingMode) -> bool,
+    judge: &mut Judge<'_>,
 ) -> Result<Servers, Inconsistency> {
     let mut servers = Servers::new();
     let mut has_bootstrap_server = false;
     for instance in tree.instances(ObjectId::SECURITY) {
         let security = Values::of(tree, ObjectId::SECURITY, instance);
         let of_bootstrap_server = is_bootstrap_server(tree, instance);
-        check_security(&security, of_bootstrap_server)?;
+        judge(check_security(&security, of_bootstrap_server))?;
         if of_bootstrap_server {
             if has_bootstrap_server {
                 let path = Path::Instance(ObjectId::SECURITY, instance);
-                return Err(Inconsistency::at(path, Expected::OneBootstrapServer));
+                judge(Err(Inconsistency::at(path, Expected::OneBootstrapServer)))?;
             }
             has_bootstrap_server = true;
             continue;
         }
-        let id =
-            security_id(tree, instance).ok_or(expected(&security, 10, Expected::ShortServerId))?;
+        let Some(id) = security_id(tree, instance) else {
+            judge(Err(expected(&security, 10, Expected::ShortServerId)))?;
+            continue;
+        };
         if servers.insert(id, instance).is_some() {
-            return Err(expected(&security, 10, Expected::AnotherId(id)));
+            judge(Err(expected(&security, 10, Expected::AnotherId(id))))?;
         }
     }
     if servers.is_empty() {
         let path = Path::Object(ObjectId::SECURITY);
-        return Err(Inconsistency::at(path, Expected::ServerAccount));
+        judge(Err(Inconsistency::at(path, Expected::ServerAccount)))?;
     }
-    check_servers(tree, &servers, supports)?;
+    check_servers(tree, &servers, supports, judge)?;
     Ok(servers)
 }
 
@@ -81,9 +85,10 @@ fn check_servers(
     tree: TreeView<'_>,
     servers: &Servers,
     supports: &dyn Fn(BindingMode) -> bool,
+    judge: &mut Judge<'_>,
 ) -> Result<(), Inconsistency> {
     let mut without = servers.clone();
-    for instance in tree.instances(ObjectId::SERVER) {
+    let mut check_one = |instance| {
         let server = Values::of(tree, ObjectId::SERVER, instance);
         let id = server_id(tree, instance).ok_or(expected(&server, 0, Expected::ShortServerId))?;
         let missing = expected(&server, 0, Expected::SecurityInstance(id));
@@ -91,12 +96,16 @@ fn check_servers(
         if without.remove(&id).is_none() {
             return Err(expected(&server, 0, Expected::AnotherId(id)));
         }
-        check_server(&server, &security, supports)?;
+        check_server(&server, &security, supports)
+    };
+    for instance in tree.instances(ObjectId::SERVER) {
+        judge(check_one(instance))?;
     }
-    without.first_key_value().map_or(Ok(()), |(id, instance)| {
-        let security = Values::of(tree, ObjectId::SECURITY, *instance);
-        Err(expected(&security, 10, Expected::ServerInstance(*id)))
-    })
+    for (id, instance) in without {
+        let security = Values::of(tree, ObjectId::SECURITY, instance);
+        judge(Err(expected(&security, 10, Expected::ServerInstance(id))))?;
+    }
+    Ok(())
 }
 
 /// Checks all but the Short Server ID.

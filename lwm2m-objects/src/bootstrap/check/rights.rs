@@ -4,7 +4,7 @@ use alloc::collections::BTreeSet;
 
 use lwm2m_core::{InstanceId, ObjectId, Path, ResourceInstanceId, ShortServerId, Value};
 
-use super::{accounts::Servers, mandatory};
+use super::{Judge, accounts::Servers, mandatory};
 use crate::{
     access::accounts::security_instances,
     bootstrap::inconsistency::{Expected, Inconsistency},
@@ -16,11 +16,15 @@ use crate::{
 ///
 /// Servers write owners and entries, too, and may name anybody. So an unknown one that was there
 /// before the bootstrap, and was unknown then, is not for the bootstrap to mend.
-pub(super) fn check(tree: &ObjectTree, servers: &Servers) -> Result<(), Inconsistency> {
+pub(super) fn check(
+    tree: &ObjectTree,
+    servers: &Servers,
+    judge: &mut Judge<'_>,
+) -> Result<(), Inconsistency> {
     let mut controls = tree.instances(ObjectId::ACCESS_CONTROL).peekable();
     if servers.len() > 1 && controls.peek().is_none() {
         let path = Path::Object(ObjectId::ACCESS_CONTROL);
-        return Err(Inconsistency::at(path, Expected::AccessControl));
+        judge(Err(Inconsistency::at(path, Expected::AccessControl)))?;
     }
     let before = security_instances(tree.settled()).filter_map(|(id, _)| id);
     let rights = Rights {
@@ -28,7 +32,7 @@ pub(super) fn check(tree: &ObjectTree, servers: &Servers) -> Result<(), Inconsis
         servers,
         before: before.collect(),
     };
-    controls.try_for_each(|instance| rights.check_one(instance))
+    controls.try_for_each(|instance| judge(rights.check_one(instance)))
 }
 
 struct Rights<'t> {
