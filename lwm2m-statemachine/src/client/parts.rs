@@ -213,6 +213,7 @@ impl Parts {
                     self.forget(now, connection);
                 }
                 Asked::Opened => self.rest(now),
+                Asked::Written(instances) => self.registrations.card_mut().supersede(&instances),
                 Asked::Kept(changed) => self.go_on(now, changed, true),
                 Asked::RolledBack => self.go_on(now, Vec::new(), false),
                 Asked::Changed(changed) => self.follow(now, changed),
@@ -565,8 +566,7 @@ impl Parts {
             self.attributes
                 .retain(|server| accounts::has_account(tree, server));
         }
-        #[cfg(feature = "smartcard")]
-        self.registrations.card_mut().gone(&gone);
+        self.registrations.card_mut().supersede(&gone);
         let changed = Changed::of(&self.tree, paths);
         if changed.touches_accounts() {
             self.register(now, Registrations::reconcile);

@@ -309,10 +309,6 @@ impl Registrations {
         &self.card
     }
 
-    pub(super) const fn card_mut(&mut self) -> &mut CardWatch {
-        &mut self.card
-    }
-
     /// The application has looked at the card: what waits for that goes on.
     pub(super) fn card_seen(&mut self, context: &mut Context<'_>) {
         for account in self.card.clear() {
@@ -325,6 +321,10 @@ impl Registrations {
 
 /// What others want to know.
 impl Registrations {
+    pub(super) const fn card_mut(&mut self) -> &mut CardWatch {
+        &mut self.card
+    }
+
     pub(super) const fn is_offline(&self) -> bool {
         self.is_offline
     }
@@ -475,6 +475,17 @@ fn digits(number: &str) -> &str {
     number.strip_prefix('+').unwrap_or(number)
 }
 
+/// What others have to know of a step, before and after which a server was registered and could be notified, or not.
+/// Observations live as long as the registration (TS 5.5.1).
+const fn told(account: AccountId, was: (bool, bool), is: (bool, bool)) -> Option<Report> {
+    match (was, is) {
+        ((true, _), (false, _)) => Some(Report::Ended(account)),
+        ((true, true), (_, false)) => Some(Report::Offline(account)),
+        ((true, false), (_, true)) => Some(Report::Online(account)),
+        _ => None,
+    }
+}
+
 /// The steps of registrations, and what they ask for.
 impl Registrations {
     fn step_all(
@@ -562,13 +573,7 @@ impl Registrations {
             registration.is_registered(),
             registration.reporting(now).is_some(),
         );
-        // Observations live as long as the registration (TS 5.5.1).
-        self.reports.extend(match (was, is) {
-            ((true, _), (false, _)) => Some(Report::Ended(account)),
-            ((true, true), (_, false)) => Some(Report::Offline(account)),
-            ((true, false), (_, true)) => Some(Report::Online(account)),
-            _ => None,
-        });
+        self.reports.extend(told(account, was, is));
         for outcome in outcomes {
             let failed = match outcome {
                 Outcome::Failed { reason, .. } if !was.0 => Some(reason),
@@ -578,11 +583,16 @@ impl Registrations {
             let failed = failed.map(|reason| Report::NotRegistered(account, reason));
             self.reports.extend(failed);
         }
+        self.ask_for_card();
+        self.rearm(context.timers, account);
+    }
+
+    /// Asks for a look at the smartcard, if something waits for it.
+    fn ask_for_card(&mut self) {
         if self.card.asks() {
             let asked = ClientEvent::SmartcardAsked;
             self.reports.push_back(Report::Tell(asked));
         }
-        self.rearm(context.timers, account);
     }
 
     /// Sets when the next step of a registration is due, or forgets it with its account.

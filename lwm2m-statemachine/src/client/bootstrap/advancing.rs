@@ -91,6 +91,8 @@ impl Bootstrap {
         session.finished(until);
         let account = session.account;
         context.tree.keep();
+        let written = self.commands.written();
+        self.reports.push_back(Report::Written(written));
         let changed = self.commands.take();
         self.sequence.finished();
         self.failures.forget();

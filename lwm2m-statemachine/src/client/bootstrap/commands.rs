@@ -21,6 +21,8 @@ pub(in crate::client) struct Commands {
     unbootstrapped: Unbootstrapped,
     /// What reads differently, as far as it has been told.
     changed: BTreeSet<Path>,
+    /// The Object Instances that it has written.
+    written: BTreeSet<Path>,
 }
 
 impl Commands {
@@ -29,6 +31,7 @@ impl Commands {
             most_instances,
             unbootstrapped: Unbootstrapped::default(),
             changed: BTreeSet::new(),
+            written: BTreeSet::new(),
         }
     }
 
@@ -43,9 +46,17 @@ impl Commands {
         let format = format.ok_or(Refusal::Malformed)?;
         let mut transaction = tree.bootstrap_write(path)?;
         payload::decode(format, body, Scope::write(path), tree, &mut transaction)?;
-        let command = bootstrap::written(tree, transaction.finish()?)?;
+        let changes = transaction.finish()?;
+        let instances = changes.iter().filter_map(|change| {
+            let path = change.path();
+            Some(Path::Instance(path.object()?, path.instance()?))
+        });
+        let instances: BTreeSet<Path> = instances.collect();
+        let command = bootstrap::written(tree, changes)?;
         self.check_room(tree, &command)?;
-        self.commit(tree, command)
+        self.commit(tree, command)?;
+        self.written.extend(instances);
+        Ok(())
     }
 
     /// Delete (TS 5.2.7.5), with what goes with the account of a server (TS E.1.3).
@@ -66,6 +77,11 @@ impl Commands {
         let replaced = bootstrap::replaced(tree)?;
         self.changed.extend(tree.change(replaced)?);
         bootstrap::check(tree, |binding| supports(tree, binding))
+    }
+
+    /// The Object Instances that the Bootstrap-Server has written.
+    pub(super) fn written(&self) -> Vec<Path> {
+        self.written.iter().copied().collect()
     }
 
     /// All that reads differently, with the Security Object, which nobody reads. The bootstrap is over.

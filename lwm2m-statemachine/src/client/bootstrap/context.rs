@@ -34,6 +34,8 @@ pub(in crate::client) enum Report {
     Close(ConnectionId),
     /// The commands begin: nothing else is served.
     Opened,
+    /// These Object Instances are the Bootstrap-Server's.
+    Written(Vec<Path>),
     /// What was held is kept: these paths read differently.
     Kept(Vec<Path>),
     /// What was held is rolled back.

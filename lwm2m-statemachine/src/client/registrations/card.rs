@@ -3,8 +3,9 @@
 use alloc::collections::BTreeSet;
 use core::mem;
 
+use lwm2m_core::Path;
 #[cfg(feature = "smartcard")]
-use lwm2m_core::{InstanceId, ObjectId, Path};
+use lwm2m_core::{InstanceId, ObjectId};
 
 use super::super::{accounts::Account, event::AccountId};
 #[cfg(feature = "smartcard")]
@@ -43,9 +44,14 @@ impl CardWatch {
     pub(super) fn asks(&mut self) -> bool {
         !self.waiting.is_empty() && !mem::replace(&mut self.is_asked, true)
     }
+}
 
-    #[cfg(not(feature = "smartcard"))]
-    #[expect(clippy::unused_self, reason = "it has no contents")]
+/// Without a smartcard.
+#[cfg(not(feature = "smartcard"))]
+#[expect(clippy::unused_self, reason = "it has no contents")]
+impl CardWatch {
+    pub(in crate::client) const fn supersede(&self, _: &[Path]) {}
+
     const fn provides(&self, _: &Account) -> bool {
         false
     }
@@ -68,8 +74,8 @@ impl CardWatch {
         self.is_asked = true;
     }
 
-    /// Object Instances that are gone, though the card has them.
-    pub(in crate::client) fn gone(&mut self, paths: &[Path]) {
+    /// Object Instances that others have deleted or written, though the card has them.
+    pub(in crate::client) fn supersede(&mut self, paths: &[Path]) {
         for path in paths {
             if let Path::Instance(object, instance) = path {
                 self.contents.supersede(*object, *instance);

@@ -305,3 +305,40 @@ fn the_purge_waits_for_a_bootstrap_that_is_under_way() {
     assert!(!has(&station, "/0/0"));
     assert!(has(&station, "/1/10"));
 }
+
+/// TS 5.2.3.2.
+#[cfg(feature = "smartcard")]
+#[test]
+fn what_the_bootstrap_server_has_written_is_no_longer_the_smartcards() {
+    use lwm2m_core::ObjectId;
+    use lwm2m_kit::instance;
+    use lwm2m_statemachine::smartcard::{BootstrapFile, CardContents};
+
+    let mut station = one_server();
+    // Security Object Instances 1 and 2, and Server Object Instance 10, without anything in them.
+    let file = b"\x00\x02\x00\x10\x00\x00\x00\x00\x04\x00\x01\x00\x02\x00\x01\x00\x00\x02\x00\x0A";
+    let file = BootstrapFile::decode(file).unwrap();
+    station
+        .client
+        .restore_card_contents(CardContents::of(&file));
+    let (security, _) = open("two", 101, DAY);
+    station.write(1, security);
+    let provides = |station: &Station, object, id| {
+        station
+            .client
+            .card_contents()
+            .provides(object, instance(id))
+    };
+    assert!(
+        provides(&station, ObjectId::SECURITY, 1),
+        "not before the Finish"
+    );
+    assert_eq!(station.code(finish()), Code::CHANGED);
+    assert!(!provides(&station, ObjectId::SECURITY, 1));
+    assert!(provides(&station, ObjectId::SECURITY, 2));
+    assert!(provides(&station, ObjectId::SERVER, 10));
+    // So it stays when the card goes.
+    let now = station.now;
+    station.client.smartcard(now, None).unwrap();
+    assert!(has(&station, "/0/1"));
+}
