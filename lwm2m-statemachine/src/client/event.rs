@@ -370,7 +370,8 @@ pub enum ClientEvent {
     ///   so. An application that puts what the card has into the tree by itself answers with
     ///   [`smartcard_tried`](super::Bootstrapping::smartcard_tried).
     /// - Before each connection, Register and Update of a server whose account comes from the card, which must still
-    ///   be there. Until then nothing is sent to that server, and its registration may come to its end.
+    ///   be there. Until then nothing is sent to that server, and its registration may come to its end. The look
+    ///   before a connection is also that for the Register or the Update on it, if it is up within 10 seconds.
     ///
     /// [`Client::smartcard`]: super::Client#method.smartcard
     SmartcardAsked,

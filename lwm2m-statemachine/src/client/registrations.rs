@@ -311,7 +311,7 @@ impl Registrations {
 
     /// The application has looked at the card: what waits for that goes on.
     pub(super) fn card_seen(&mut self, context: &mut Context<'_>) {
-        for account in self.card.clear() {
+        for account in self.card.clear(context.now) {
             self.take(context, account, Registration::advance);
         }
         self.card.end_clearance();

@@ -50,14 +50,13 @@ fn registered(tree: ObjectTree) -> Hosts {
     assert_eq!(asked(&mut hosts), 1);
     has(&mut hosts, Some(&file(b'a')));
     hosts.connect_all(Session::New);
-    assert_eq!(asked(&mut hosts), 1);
-    has(&mut hosts, Some(&file(b'a')));
+    assert_eq!(asked(&mut hosts), 0);
     hosts.accept_all();
     hosts
 }
 
-#[test]
-fn the_card_is_looked_at_before_the_connection_and_before_the_register() {
+/// A Client whose card was looked at, so that it asks for a connection to the server of the card.
+fn connecting() -> Hosts {
     let mut hosts = Hosts::new(tree([]));
     has(&mut hosts, Some(&file(b'a')));
     assert_eq!(asked(&mut hosts), 0);
@@ -66,6 +65,32 @@ fn the_card_is_looked_at_before_the_connection_and_before_the_register() {
     assert!(hosts.linked().is_empty());
     has(&mut hosts, Some(&file(b'a')));
     assert_eq!(hosts.linked(), [CARD]);
+    hosts
+}
+
+#[test]
+fn one_look_serves_for_a_connection_and_the_register_on_it() {
+    let mut hosts = connecting();
+    hosts.pass(Duration::from_millis(9_999));
+    hosts.connect(CARD, Session::New);
+    assert_eq!(asked(&mut hosts), 0);
+    let register = hosts.register(CARD);
+    // The next one needs a look of its own.
+    hosts.answer_code(&register, Code::SERVICE_UNAVAILABLE);
+    hosts.events();
+    hosts.pass(Duration::from_secs(90));
+    assert_eq!(asked(&mut hosts), 1);
+    assert!(hosts.is_silent());
+    has(&mut hosts, Some(&file(b'a')));
+    let register = hosts.register(CARD);
+    hosts.accept(CARD, &register);
+    assert!(hosts.client.is_registered(CARD));
+}
+
+#[test]
+fn where_the_connection_takes_long_the_card_is_looked_at_again_before_the_register() {
+    let mut hosts = connecting();
+    hosts.pass(Duration::from_secs(10));
     hosts.connect(CARD, Session::New);
     assert_eq!(asked(&mut hosts), 1);
     assert!(hosts.is_silent());
@@ -74,6 +99,19 @@ fn the_card_is_looked_at_before_the_connection_and_before_the_register() {
     hosts.accept(CARD, &register);
     assert_eq!(asked(&mut hosts), 0);
     assert!(hosts.client.is_registered(CARD));
+}
+
+#[test]
+fn one_look_serves_for_a_connection_that_goes_on_and_the_update_on_it() {
+    let mut hosts = registered(tree([]));
+    hosts.lose(CARD);
+    hosts.events();
+    hosts.pass(Duration::from_secs(6));
+    assert_eq!(asked(&mut hosts), 1);
+    has(&mut hosts, Some(&file(b'a')));
+    hosts.connect(CARD, Session::Resumed);
+    assert_eq!(asked(&mut hosts), 0);
+    hosts.update(CARD);
 }
 
 #[test]
@@ -129,8 +167,7 @@ fn a_changed_account_is_disabled_before_anything_is_sent() {
         Some("coap://b".into())
     );
     hosts.connect(CARD, Session::New);
-    assert_eq!(asked(&mut hosts), 1);
-    has(&mut hosts, Some(&file(b'b')));
+    assert_eq!(asked(&mut hosts), 0);
     let register = hosts.register(CARD);
     hosts.accept(CARD, &register);
     assert!(hosts.client.is_registered(CARD));

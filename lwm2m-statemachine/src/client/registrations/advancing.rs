@@ -133,9 +133,13 @@ impl Registration {
                 from: connection, ..
             } if self.lease.is_some() => self.update_if_due(step, connection),
             // What comes from a smartcard is compared with it before (TS 5.2.3.2).
-            _ if !step.card.allows(&self.account) => {}
-            Link::None => step.outcomes.push(Outcome::Connect(channel)),
-            Link::Up(connection) => self.register(step, connection),
+            Link::None if step.card.allows_connection(&self.account, step.now) => {
+                step.outcomes.push(Outcome::Connect(channel));
+            }
+            Link::Up(connection) if step.card.allows(&self.account, step.now) => {
+                self.register(step, connection);
+            }
+            Link::None | Link::Up(_) => {}
             // Without a registration there is nothing to go on with, so it has ended before.
             Link::Moving { .. } => {}
         }
@@ -185,7 +189,7 @@ impl Registration {
         if !is_due && !has_changed {
             return;
         }
-        if !step.card.allows(&self.account) {
+        if !step.card.allows(&self.account, step.now) {
             lease.is_stale = is_stale;
             return;
         }

@@ -1,9 +1,9 @@
 //! Servers whose accounts come from a smartcard (TS 5.2.3.2).
 
-use alloc::collections::BTreeSet;
-use core::mem;
+use alloc::collections::{BTreeMap, BTreeSet};
+use core::{mem, time::Duration};
 
-use lwm2m_core::Path;
+use lwm2m_core::{Instant, Path};
 #[cfg(feature = "smartcard")]
 use lwm2m_core::{InstanceId, ObjectId};
 
@@ -11,8 +11,13 @@ use super::super::{accounts::Account, event::AccountId};
 #[cfg(feature = "smartcard")]
 use crate::smartcard::CardContents;
 
+/// How long a look at the card before a connection counts for the Register or the Update on it: a handshake that loses
+/// two flights takes 7 seconds (RFC 6347 §4.2.4.1).
+const COUNTS_FOR: Duration = Duration::from_secs(10);
+
 /// Holds back what would be sent to a server from the card until the application has looked at the card:
-/// the connection, and each Register and Update.
+/// the connection, and each Register and Update. The first of these on a connection that is up soon needs no look of
+/// its own.
 #[derive(Debug, Default)]
 pub(in crate::client) struct CardWatch {
     #[cfg(feature = "smartcard")]
@@ -21,13 +26,29 @@ pub(in crate::client) struct CardWatch {
     waiting: BTreeSet<AccountId>,
     /// Those that the look has cleared for what they send now.
     cleared: BTreeSet<AccountId>,
+    /// Until when the look before a connection counts for what is sent on it first.
+    connecting: BTreeMap<AccountId, Instant>,
     /// Whether the application knows that it is to look.
     is_asked: bool,
 }
 
 impl CardWatch {
-    /// Whether something may be sent to the server of an account. If not, the account waits.
-    pub(super) fn allows(&mut self, account: &Account) -> bool {
+    /// Whether a connection to the server of an account may be asked for. If not, the account waits.
+    pub(super) fn allows_connection(&mut self, account: &Account, now: Instant) -> bool {
+        let allows = self.allows_unseen(account);
+        if allows && self.provides(account) {
+            self.connecting.insert(account.id, now + COUNTS_FOR);
+        }
+        allows
+    }
+
+    /// Whether a Register or an Update may be sent to the server of an account. If not, the account waits.
+    pub(super) fn allows(&mut self, account: &Account, now: Instant) -> bool {
+        let until = self.connecting.remove(&account.id);
+        until.is_some_and(|until| now < until) || self.allows_unseen(account)
+    }
+
+    fn allows_unseen(&mut self, account: &Account) -> bool {
         if !self.provides(account) || self.cleared.remove(&account.id) {
             return true;
         }
@@ -84,7 +105,8 @@ impl CardWatch {
     }
 
     /// The application has looked: those that wait may send what they wait to send, and nothing later.
-    pub(super) fn clear(&mut self) -> BTreeSet<AccountId> {
+    pub(super) fn clear(&mut self, now: Instant) -> BTreeSet<AccountId> {
+        self.connecting.retain(|_, until| now < *until);
         self.is_asked = false;
         self.cleared = mem::take(&mut self.waiting);
         self.cleared.clone()
