@@ -14,9 +14,10 @@ const SUPPORTED_BINDINGS: Path =
 
 /// The smartcard.
 impl Client {
-    /// Tells what bootstrap file the smartcard has now ([`Walk`](crate::smartcard::Walk) reads it); `None`
-    /// without a file, or without a card. Call it for each
-    /// [`SmartcardAsked`](super::ClientEvent::SmartcardAsked), and whenever the card may have changed.
+    /// Tells what bootstrap file the smartcard has now ([`Walk`](crate::smartcard::Walk) reads it). `None` means that
+    /// the file is gone, or the card: what came from it is deleted. If that isn't known, because the card couldn't be
+    /// read, call [`smartcard_unread`](Self::smartcard_unread). Call one of them for each
+    /// [`SmartcardAsked`](super::ClientEvent::SmartcardAsked), and this one whenever the card may have changed.
     ///
     /// The Objects [follow](refresh) the card. Where an account is changed or gone, its connection ends,
     /// and a new one is made with what the card has now. If the card is what it was, the Connect, the
@@ -35,6 +36,18 @@ impl Client {
         file: Option<&[u8]>,
     ) -> Result<Refreshed, BootstrapUnderWay> {
         self.parts.smartcard(now, file)
+    }
+
+    /// Tells that the smartcard couldn't be read: the walk to the file has ended in an
+    /// [error](crate::smartcard::WalkError), the card doesn't answer, or a PIN is waited for. What came from the card
+    /// stays. Its servers are sent nothing until the card has been read, and their registrations may come to their end.
+    /// At the start, the Client goes on with what the factory has given it (TS 5.2.4, step 2).
+    ///
+    /// The Client asks again ([`SmartcardAsked`](super::ClientEvent::SmartcardAsked)), after a wait that is longer with
+    /// each failure in a row, as that for [registrations](super::ClientConfig::retry). Returns when. Nothing need be
+    /// waited for to call [`smartcard`](Self::smartcard).
+    pub fn smartcard_unread(&mut self, now: Instant) -> Instant {
+        self.parts.smartcard_unread(now)
     }
 
     /// What the Objects have from the smartcard. Save it with their values.
@@ -63,7 +76,7 @@ impl Parts {
         let before = self.registrations.card().contents();
         let refreshed = refresh(&mut self.tree, before, file, supports)?;
         let card = self.registrations.card_mut();
-        card.looked(refreshed.contents.clone());
+        card.looked(&mut self.timers, refreshed.contents.clone());
         // No server reads the Security Object, but accounts come and go with it.
         let changes = &refreshed.changes;
         let named = [&changes.added, &changes.changed, &changes.removed];
@@ -77,6 +90,12 @@ impl Parts {
         self.bootstrap(now, Bootstrap::smartcard_tried);
         self.register(now, Registrations::card_seen);
         Ok(refreshed)
+    }
+
+    fn smartcard_unread(&mut self, now: Instant) -> Instant {
+        let next = self.registrations.card_unread(&mut self.timers, now);
+        self.bootstrap(now, Bootstrap::smartcard_tried);
+        next
     }
 }
 

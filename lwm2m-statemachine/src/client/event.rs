@@ -364,7 +364,8 @@ pub enum ClientEvent {
         /// How many did not arrive whole.
         dropped: u64,
     },
-    /// Look at the smartcard, and tell [`Client::smartcard`] what bootstrap file it has now (TS 5.2.3.2):
+    /// Look at the smartcard, and tell [`Client::smartcard`] what bootstrap file it has now (TS 5.2.3.2), or
+    /// [`Client::smartcard_unread`] that this couldn't be found out:
     ///
     /// - Before the Client does anything else, if [`BootstrapConfig::smartcard`](super::BootstrapConfig::smartcard) says
     ///   so. An application that puts what the card has into the tree by itself answers with
@@ -374,6 +375,7 @@ pub enum ClientEvent {
     ///   before a connection is also that for the Register or the Update on it, if it is up within 10 seconds.
     ///
     /// [`Client::smartcard`]: super::Client#method.smartcard
+    /// [`Client::smartcard_unread`]: super::Client#method.smartcard_unread
     SmartcardAsked,
     /// The Bootstrap-Server has accepted the Bootstrap-Request, or has sent its first command (TS 5.2.3.3, 5.2.3.4).
     /// Until the bootstrap ends, servers are met with silence, and nothing that the Bootstrap-Server writes counts.

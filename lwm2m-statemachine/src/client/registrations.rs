@@ -317,6 +317,19 @@ impl Registrations {
         self.card.end_clearance();
         self.settle(context);
     }
+
+    /// The application couldn't look at the card. It is asked again at the moment that is returned.
+    pub(super) fn card_unread(&mut self, timers: &mut Timers, now: Instant) -> Instant {
+        self.card.unread(now, &mut self.terms.retry, timers)
+    }
+
+    /// The application is asked again.
+    pub(super) fn card_due(&mut self) {
+        if self.card.asks_again(self.is_started) {
+            let asked = ClientEvent::SmartcardAsked;
+            self.reports.push_back(Report::Tell(asked));
+        }
+    }
 }
 
 /// What others want to know.

@@ -99,6 +99,10 @@ impl Parts {
                 }
                 Timer::Bootstrap => self.bootstrap(now, Bootstrap::due),
                 Timer::Flow => self.step_flow(now),
+                #[cfg(feature = "smartcard")]
+                Timer::Smartcard => {
+                    self.register(now, |registrations, _| registrations.card_due());
+                }
                 Timer::Download(path) => {
                     self.download(now, |downloads, context| downloads.due(context, path));
                     self.follow_objects(now);

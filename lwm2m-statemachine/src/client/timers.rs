@@ -26,6 +26,9 @@ pub(super) enum Timer {
     Bootstrap,
     /// The next step of a Reboot or a Factory Reset.
     Flow,
+    /// Another look at the smartcard.
+    #[cfg(feature = "smartcard")]
+    Smartcard,
 }
 
 /// An observation. Identifiers are in the order in which the observations began.

@@ -173,17 +173,21 @@ fn a_changed_account_is_disabled_before_anything_is_sent() {
     assert!(hosts.client.is_registered(CARD));
 }
 
-#[test]
-fn a_removed_card_takes_its_servers_with_it_and_no_others() {
+/// A tree with another server, which has rights, as each of several servers does.
+fn with_another() -> ObjectTree {
     let mut objects = tree([open("x", 107, 1000)]);
-    // Several servers have rights.
     let control = AccessControl {
         target: AclTarget::Instance(ObjectId::SERVER, instance(10)),
         acl: [].into(),
         owner: 107,
     };
     objects.add(Store::of([(instance(0), control)]));
-    let mut hosts = registered(objects);
+    objects
+}
+
+#[test]
+fn a_removed_card_takes_its_servers_with_it_and_no_others() {
+    let mut hosts = registered(with_another());
     let other = account(0);
     assert!(hosts.client.is_registered(other) && hosts.client.is_registered(CARD));
     hosts.client.update(hosts.now, other);
@@ -295,4 +299,85 @@ fn without_bootstrap_information_on_the_card_the_client_begins_with_what_the_fac
         assert_eq!(asked(&mut hosts), 0);
         assert_eq!(hosts.linked(), [account(0)]);
     }
+}
+
+/// A walk that ends in an error doesn't say that the card is gone.
+#[test]
+fn a_card_that_can_not_be_read_holds_its_servers_back_and_is_asked_for_again() {
+    let mut hosts = registered(tree([]));
+    let before = hosts.client.tree().snapshot();
+    hosts.client.update(hosts.now, CARD);
+    let mut last = Duration::ZERO;
+    for most in [5, 10, 20] {
+        assert_eq!(asked(&mut hosts), 1);
+        let next = hosts.client.smartcard_unread(hosts.now);
+        let wait = next.saturating_duration_since(hosts.now);
+        let most = Duration::from_secs(most);
+        assert!((most / 2..=most).contains(&wait) && wait > last, "{wait:?}");
+        last = wait;
+        // Whatever else waits meanwhile, the card isn't asked for sooner.
+        hosts.client.update(hosts.now, CARD);
+        hosts.pass(wait.saturating_sub(Duration::from_millis(1)));
+        assert_eq!(asked(&mut hosts), 0);
+        assert!(hosts.is_silent());
+        hosts.pass(Duration::from_millis(1));
+    }
+    assert_eq!(asked(&mut hosts), 1);
+    assert!(hosts.client.tree().snapshot() == before);
+    has(&mut hosts, Some(&file(b'a')));
+    let update = hosts.update(CARD);
+    hosts.answer_code(&update, Code::CHANGED);
+    // The next failure is the first of its row, and a look ends the wait.
+    hosts.client.update(hosts.now, CARD);
+    assert_eq!(asked(&mut hosts), 1);
+    let next = hosts.client.smartcard_unread(hosts.now);
+    assert!(next <= hosts.now + Duration::from_secs(5));
+    has(&mut hosts, Some(&file(b'a')));
+    let update = hosts.update(CARD);
+    hosts.answer_code(&update, Code::CHANGED);
+    hosts.pass(Duration::from_secs(10));
+    assert_eq!(asked(&mut hosts), 0);
+}
+
+#[test]
+fn where_a_card_can_not_be_read_the_registration_comes_to_its_end_and_the_account_stays() {
+    let mut hosts = registered(tree([]));
+    hosts.client.update(hosts.now, CARD);
+    for _ in 0..8 {
+        if asked(&mut hosts) > 0 {
+            hosts.client.smartcard_unread(hosts.now);
+        }
+        hosts.pass(Duration::from_secs(20));
+        assert!(hosts.is_silent());
+    }
+    assert!(!hosts.client.is_registered(CARD));
+    assert!(hosts.client.account(CARD).is_some());
+    has(&mut hosts, Some(&file(b'a')));
+    let register = hosts.register(CARD);
+    hosts.accept(CARD, &register);
+}
+
+/// TS 5.2.4, step 2.
+#[test]
+fn where_the_card_can_not_be_read_at_the_start_the_factory_comes_next_and_the_card_again() {
+    let mut hosts = started_with_a_card(with_another());
+    let next = hosts.client.smartcard_unread(hosts.now);
+    assert_eq!(asked(&mut hosts), 0);
+    assert_eq!(hosts.linked(), [account(0)]);
+    hosts.pass(next.saturating_duration_since(hosts.now));
+    assert_eq!(asked(&mut hosts), 1);
+    has(&mut hosts, Some(&file(b'a')));
+    assert_eq!(hosts.linked(), [account(0), CARD]);
+}
+
+#[test]
+fn a_client_that_is_stopped_does_not_ask_again_for_a_card_that_could_not_be_read() {
+    let mut hosts = started_with_a_card(tree([]));
+    let next = hosts.client.smartcard_unread(hosts.now);
+    hosts.client.deregister(hosts.now);
+    hosts.pass(next.saturating_duration_since(hosts.now));
+    assert_eq!(asked(&mut hosts), 0);
+    assert_eq!(hosts.client.poll_timeout(), None);
+    hosts.client.start(hosts.now);
+    assert_eq!(asked(&mut hosts), 1);
 }

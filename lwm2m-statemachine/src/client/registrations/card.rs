@@ -3,11 +3,16 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::{mem, time::Duration};
 
-use lwm2m_core::{Instant, Path};
 #[cfg(feature = "smartcard")]
 use lwm2m_core::{InstanceId, ObjectId};
+use lwm2m_core::{Instant, Path};
 
 use super::super::{accounts::Account, event::AccountId};
+#[cfg(feature = "smartcard")]
+use super::super::{
+    retry::{Attempts, Retry},
+    timers::{Timer, Timers},
+};
 #[cfg(feature = "smartcard")]
 use crate::smartcard::CardContents;
 
@@ -30,6 +35,11 @@ pub(in crate::client) struct CardWatch {
     connecting: BTreeMap<AccountId, Instant>,
     /// Whether the application knows that it is to look.
     is_asked: bool,
+    /// When the application is asked again, as the card couldn't be read.
+    #[cfg(feature = "smartcard")]
+    again: Attempts,
+    #[cfg(feature = "smartcard")]
+    armed: Option<Instant>,
 }
 
 impl CardWatch {
@@ -90,9 +100,32 @@ impl CardWatch {
     }
 
     /// The application has just looked, so what now waits needs no other look.
-    pub(in crate::client) fn looked(&mut self, contents: CardContents) {
+    pub(in crate::client) fn looked(&mut self, timers: &mut Timers, contents: CardContents) {
         self.contents = contents;
         self.is_asked = true;
+        self.again = Attempts::default();
+        timers.set(Timer::Smartcard, &mut self.armed, None);
+    }
+
+    /// The application couldn't look. What waits goes on waiting, and the application is asked again at the moment
+    /// that is returned.
+    pub(super) fn unread(
+        &mut self,
+        now: Instant,
+        retry: &mut Retry,
+        timers: &mut Timers,
+    ) -> Instant {
+        self.is_asked = true;
+        let next = self.again.fail(now, retry, false, Duration::ZERO);
+        timers.set(Timer::Smartcard, &mut self.armed, Some(next));
+        next
+    }
+
+    /// It is the moment. Returns whether the application is asked: it is if it wants registrations.
+    pub(super) const fn asks_again(&mut self, is_started: bool) -> bool {
+        self.armed = None;
+        self.is_asked = is_started;
+        is_started
     }
 
     /// Object Instances that others have deleted or written, though the card has them.
