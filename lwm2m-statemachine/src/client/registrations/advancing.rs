@@ -127,7 +127,6 @@ impl Registration {
         match self.links.own {
             // A connection is made with what is there after the bootstrap, and so is a registration (TS 5.2.4).
             Link::None | Link::Up(_) if step.tree.is_holding() && self.lease.is_none() => {}
-            Link::Asked(_) => {}
             Link::Up(connection)
             | Link::Moving {
                 from: connection, ..
@@ -139,9 +138,8 @@ impl Registration {
             Link::Up(connection) if step.card.allows(&self.account, step.now) => {
                 self.register(step, connection);
             }
-            Link::None | Link::Up(_) => {}
-            // Without a registration there is nothing to go on with, so it has ended before.
-            Link::Moving { .. } => {}
+            // Without a registration there is nothing that a link could move with, so that has ended before.
+            Link::None | Link::Asked(_) | Link::Up(_) | Link::Moving { .. } => {}
         }
     }
 
