@@ -22,6 +22,7 @@ use self::{
     device::{DOWNLOAD, Device},
     kind::{ALTERNATE_PATH, Kind},
     messages::Upload,
+    objects::BOOTSTRAP,
     operations::Origin,
 };
 use crate::program::Program;
@@ -30,7 +31,7 @@ use crate::program::Program;
 /// requests of every kind with and without the right to it, right and wrong answers, blocks in any
 /// order, datagrams of any bytes; connections that are made, resumed, lost, moved, or begun by the other
 /// side; a Client that is offline, leaves, reboots and comes back; values, rights, Object Instances,
-/// Objects and accounts that change; late answers; time.
+/// Objects and accounts that change; late answers; time. Its Bootstrap-Server is silent: see `bootstrap`.
 ///
 /// What holds, each where it is named:
 ///
@@ -240,7 +241,7 @@ impl World {
         };
         let outcomes = &self.device.book.outcomes;
         let at = self.device.at(connection);
-        let at = at.filter(|at| at.is_up && at.server != DOWNLOAD);
+        let at = at.filter(|at| at.is_up && ![DOWNLOAD, BOOTSTRAP.into()].contains(&at.server));
         let awaited = at.and_then(|at| {
             let before = outcomes.awaited(&self.device.client, at.server, request)?;
             Some((at.server, before))

@@ -4,6 +4,7 @@
 //! All share one rule: no input makes a decoder panic, and whatever it accepts survives encoding
 //! and decoding again.
 
+mod bootstrap;
 mod bootstrap_server;
 mod client;
 mod client_server;
@@ -21,6 +22,7 @@ mod text;
 mod tlv;
 
 pub use self::{
+    bootstrap::bootstrap,
     bootstrap_server::bootstrap_server,
     client::client,
     client_server::client_server,
@@ -43,6 +45,7 @@ pub type Target = (&'static str, fn(&[u8]));
 /// Every target; the seeds of each are in `seeds/<name>`.
 pub const TARGETS: &[Target] = &[
     ("bootstrap_server", bootstrap_server),
+    ("bootstrap", bootstrap),
     ("client", client),
     ("client_server", client_server),
     ("coap_endpoint", coap_endpoint),

@@ -3,7 +3,8 @@
 
 use lwm2m_fuzz::{LONGEST_LONG_PROGRAM, TARGETS};
 
-const PROGRAMS: [&str; 4] = [
+const PROGRAMS: [&str; 5] = [
+    "bootstrap",
     "bootstrap_server",
     "client",
     "client_server",

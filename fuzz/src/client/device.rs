@@ -271,11 +271,15 @@ impl Device {
         let Some(connection) = self.at(id) else {
             return;
         };
+        if connection.server == usize::from(BOOTSTRAP) {
+            // It is silent here: the target `bootstrap` says what it may send.
+            return;
+        }
         let from = (connection.server, self.channel(id, connection));
         let operations = &mut self.book.operations;
         operations.arrives(now, from, datagram, origin);
         let mut datagram = Datagram::new(id, datagram);
-        if connection.is_inbound && connection.server != usize::from(BOOTSTRAP) {
+        if connection.is_inbound {
             datagram.channel = Transport::Sms;
         }
         // The error only informs.
