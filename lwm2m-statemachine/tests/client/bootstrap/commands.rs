@@ -240,7 +240,7 @@ fn a_server_that_was_written_without_disable_can_be_disabled() {
     station.connect(of_server, lwm2m_statemachine::Session::New);
     station.accept_all();
     let link = station.link(of_server);
-    station.request(link, on(Method::Post, "/1/10/8"));
+    station.request(link, on(Method::Post, "/1/10/4"));
     let sent = station.sent();
     assert_eq!(sent[0].1.code(), Code::CHANGED);
 }
