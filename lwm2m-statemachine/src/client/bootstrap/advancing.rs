@@ -9,8 +9,8 @@ use super::{
     super::{
         accounts,
         event::{
-            AccountId, AccountRole, BootstrapFailure, BootstrapInitiator, ClientEvent, FailureKind,
-            Transport,
+            AccountId, AccountRole, AccountStatus, BootstrapFailure, BootstrapInitiator,
+            ClientEvent, FailureKind, RegistrationState, Transport,
         },
         timers::Timer,
     },
@@ -94,7 +94,11 @@ impl Bootstrap {
         let written = self.commands.written();
         self.reports.push_back(Report::Written(written));
         let changed = self.commands.take();
-        self.sequence.finished();
+        let state = |account: &AccountStatus| account.state;
+        let mut states = context.accounts.iter().map(state);
+        let is_registered = states.any(|state| state == RegistrationState::Registered);
+        let retry = &mut self.terms.retry;
+        self.sequence.finished(context.now, retry, is_registered);
         self.failures.forget();
         self.begin_timeout(context.now, context.tree);
         self.tell(ClientEvent::BootstrapFinished {

@@ -152,6 +152,7 @@ impl Bootstrap {
     /// A server has accepted a Register.
     pub(in crate::client) fn registered(&mut self, context: &mut Context<'_>, account: AccountId) {
         self.failures.registered(account);
+        self.sequence.registered();
         self.advance(context);
     }
 

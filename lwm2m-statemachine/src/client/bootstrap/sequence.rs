@@ -119,12 +119,20 @@ impl Sequence {
         self.attempts.fail(now, retry, is_refused, at_least);
     }
 
-    /// A bootstrap has succeeded.
-    pub(super) fn finished(&mut self) {
-        self.attempts = Attempts::default();
+    /// A bootstrap has succeeded. As long as it leads to no registration, it is one more failure in the row: the
+    /// accounts that it brings may be refused each time.
+    pub(super) fn finished(&mut self, now: Instant, retry: &mut Retry, is_registered: bool) {
+        if !is_registered {
+            self.attempts.fail(now, retry, false, Duration::ZERO);
+        }
         if self.is_past_factory() {
             self.phase = Phase::Registering;
         }
+    }
+
+    /// A server has accepted a Register: the row of failures ends.
+    pub(super) fn registered(&mut self) {
+        self.attempts = Attempts::default();
     }
 
     /// Takes the next step. Returns whether a Client Initiated Bootstrap begins now.
@@ -135,9 +143,6 @@ impl Sequence {
         let Some(hold_off) = facts.hold_off.filter(|_| facts.none_is_left) else {
             // Nobody needs to be asked, or there is nobody to ask.
             self.phase = Phase::Registering;
-            if !facts.none_is_left {
-                self.attempts = Attempts::default();
-            }
             return false;
         };
         if self.phase == Phase::Registering {
@@ -293,6 +298,31 @@ mod tests {
         }
         sequence.failed(now, &mut retry, true, Duration::from_secs(5000));
         assert!(sequence.next() >= Some(now + Duration::from_secs(5000)));
+    }
+
+    #[test]
+    fn bootstraps_that_lead_to_no_registration_are_spaced() {
+        let (mut sequence, mut retry) = (started(), retry());
+        let facts = Facts {
+            hold_off: Some(Duration::ZERO),
+            ..NONE_LEFT
+        };
+        let mut now = at(0);
+        for full in [5.0, 10.0, 20.0, 40.0] {
+            assert!(sequence.advance(now, facts));
+            sequence.finished(now, &mut retry, false);
+            // The servers are tried, and fail.
+            assert!(!sequence.advance(now, ONE_LEFT));
+            assert!(!sequence.advance(now, facts));
+            let next = sequence.next().unwrap();
+            let wait = next.saturating_duration_since(now).as_secs_f32();
+            assert!((full / 2.0..=full).contains(&wait), "{wait} of {full}");
+            now = next;
+        }
+        sequence.registered();
+        assert!(sequence.advance(now, facts));
+        sequence.finished(now, &mut retry, true);
+        assert!(sequence.advance(now, facts));
     }
 
     #[test]

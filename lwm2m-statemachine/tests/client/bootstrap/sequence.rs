@@ -62,6 +62,50 @@ fn failures(station: &mut Station) -> Vec<BootstrapFailure> {
         .collect()
 }
 
+/// A good bootstrap whose server refuses the Register is no reason to begin the next one at once.
+#[test]
+fn bootstraps_that_lead_to_no_registration_are_spaced() {
+    let mut station = Station::started(tree([]));
+    let (mut begun, mut before) = (Vec::new(), None);
+    for _ in 0..5 {
+        while station.linked().contains(&of_bootstrap())
+            && Some(station.bootstrap_link()) == before
+        {
+            let due = station.client.poll_timeout().unwrap();
+            let wait = due.saturating_duration_since(station.now);
+            station.sleep(wait);
+            for (of, register) in station.sent() {
+                assert_eq!((of, register.path()), (account(1), "/rd".into()));
+                station.answer_code(&register, Code::FORBIDDEN);
+            }
+        }
+        begun.push(station.now);
+        before = Some(station.bootstrap_link());
+        station.connect(of_bootstrap(), Session::New);
+        let request = station.bootstrap_request();
+        station.answer_code(&request, Code::CHANGED);
+        station.write_account(open("one", 101, DAY));
+        station.finish();
+        station.events();
+        let mut registers = core::mem::take(&mut station.others);
+        if registers.is_empty() {
+            station.connect(account(1), Session::New);
+            registers = station.sent();
+        }
+        for (of, register) in registers {
+            assert_eq!(of, account(1));
+            station.answer_code(&register, Code::FORBIDDEN);
+        }
+    }
+    let waits = begun.windows(2);
+    let waits: Vec<_> = waits
+        .map(|two| two[1].saturating_duration_since(two[0]).as_secs_f32())
+        .collect();
+    for (wait, full) in waits.iter().zip([5.0, 10.0, 20.0, 40.0]) {
+        assert!((full / 2.0..=full).contains(wait), "{waits:?}");
+    }
+}
+
 /// TS 5.2.4: smartcard or a later account must come.
 #[test]
 fn a_client_without_any_account_starts_and_waits() {
