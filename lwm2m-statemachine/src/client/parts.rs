@@ -138,9 +138,9 @@ impl Parts {
             list: ObjectList::default(),
         };
         act(&mut self.registrations, &mut context);
-        let mut has_closed = false;
+        let mut has_changed = false;
         while let Some(report) = self.registrations.poll() {
-            has_closed |= matches!(report, Report::Close(_));
+            has_changed = true;
             match report {
                 Report::Ended(account) => self.end_service(now, account),
                 Report::Offline(account) => {
@@ -165,7 +165,8 @@ impl Parts {
                 }
             }
         }
-        if has_closed {
+        // Whatever has become of an account, it may have been the last one (TS 5.2.4).
+        if has_changed {
             self.bootstrap(now, Bootstrap::advance);
         }
         if self.flows.is_leaving() {

@@ -38,6 +38,24 @@ fn state(station: &mut Station) -> BootstrapState {
     station.client.bootstrapping().state(now)
 }
 
+/// The last server has gone, and the De-register hasn't reached it: nothing of its account is left.
+#[test]
+fn a_server_that_is_lost_while_it_is_left_leads_to_a_bootstrap() {
+    let mut station = Station::registered([open("one", 101, DAY)]);
+    let now = station.now;
+    let gone = crate::hosts::delete(lwm2m_core::ObjectId::SECURITY, 1);
+    station.client.change(now, [gone]).unwrap();
+    let deregister = station.deregister(account(1));
+    assert_eq!(deregister.code(), Code::DELETE);
+    assert_eq!(station.linked(), [account(1)]);
+    station.lose(account(1));
+    assert!(matches!(
+        station.events()[..],
+        [ClientEvent::DeregisterFailed { .. }]
+    ));
+    assert_eq!(station.linked(), [of_bootstrap()]);
+}
+
 fn inbound(station: &mut Station) -> Result<(), InboundRefusal> {
     let (now, from) = (station.now, Inbound::Account(of_bootstrap()));
     let link = station.client.inbound(now, from)?;
