@@ -86,8 +86,7 @@ fn bootstraps_that_lead_to_no_registration_are_spaced() {
     let mut station = Station::started(tree([]));
     let (mut begun, mut before) = (Vec::new(), None);
     for _ in 0..5 {
-        while station.linked().contains(&of_bootstrap())
-            && Some(station.bootstrap_link()) == before
+        while station.linked().contains(&of_bootstrap()) && Some(station.bootstrap_link()) == before
         {
             let due = station.client.poll_timeout().unwrap();
             let wait = due.saturating_duration_since(station.now);
