@@ -370,7 +370,7 @@ mod tests {
                 "/3/0" => "owner = 101\nrights = { 102 = \"RE\" }",
                 _ => "rights = { 101 = \"C\", 102 = \"C\" }",
             };
-            text += &format!("[[plan.access]]\non = \"{missing}\"\n{said}\n");
+            text.push_str(&["[[plan.access]]\non = \"", missing, "\"\n", said, "\n"].concat());
         }
         let plan = rule(&text).then("any", Some(&found)).unwrap();
         let control = |on: [i64; 2]| {

@@ -443,14 +443,19 @@ fn the_example_is_without_mistakes() {
     assert_eq!((status, &*told), (Some(0), ""));
 }
 
+/// A plan of a server with these lines.
+fn of_server(lines: &str) -> String {
+    format!("[[plan]]\nendpoint = \"a\"\n[[plan.server]]\n{lines}")
+}
+
+/// A plan of a server with a pre-shared key that these lines say.
+fn psk(lines: &str) -> String {
+    let head = "id = 1\nuri = \"coaps://h\"\nmode = \"psk\"\n";
+    of_server(&[head, lines].concat())
+}
+
 #[test]
 fn a_mistake_is_told_with_file_line_and_key_and_without_the_value() {
-    let of_server = |lines: &str| format!("[[plan]]\nendpoint = \"a\"\n[[plan.server]]\n{lines}");
-    let psk = |key: &str| {
-        of_server(&format!(
-            "id = 1\nuri = \"coaps://h\"\nmode = \"psk\"\n{key}"
-        ))
-    };
     for (text, told) in [
         (String::new(), ":1: plan: expected at least one [[plan]]"),
         ("plan = 3".into(), ":1: plan: expected tables"),
@@ -486,42 +491,6 @@ fn a_mistake_is_told_with_file_line_and_key_and_without_the_value() {
         (
             of_server("id = 1\nuri = \"coaps://h\""),
             ":3: plan[0].server[0].mode: expected this key with coaps://",
-        ),
-        (
-            of_server("id = 1\nuri = \"coaps://{endpoint}.example\""),
-            ":3: plan[0].server[0].mode: expected this key with coaps://",
-        ),
-        (
-            of_server("id = 1\nuri = \"{endpoint}\""),
-            ":3: plan[0].server[0].mode: expected this key, as the URI doesn't tell",
-        ),
-        (
-            of_server("id = 1\nuri = \"coaps://{endpoint}\"\nmode = \"nosec\""),
-            ":6: plan[0].server[0].mode: expected psk, rpk,",
-        ),
-        (
-            of_server("id = 1\nuri = \"coap://{endpoint}\"\nmode = \"psk\"\nkey = \"c0ffee\""),
-            ":6: plan[0].server[0].mode: expected nosec with coap://",
-        ),
-        (
-            of_server("id = 1\nuri = \"coap://h\"\nkey = \"c0ffee\""),
-            ":6: plan[0].server[0].key: not with mode = \"nosec\"",
-        ),
-        (
-            of_server("id = 1\nuri = \"coap://h\"\nidentity = \"c0ffee\""),
-            ":6: plan[0].server[0].identity: not with mode = \"nosec\"",
-        ),
-        (
-            psk("key = \"c0ffee\"\nprivate-key-file = \"x\""),
-            ":8: plan[0].server[0].private-key-file: not with mode = \"psk\"",
-        ),
-        (
-            psk("psk-file = \"keys\"\nkey = \"c0ffee\""),
-            ":8: plan[0].server[0].key: there is psk-file as well",
-        ),
-        (
-            psk("psk-file = \"keys\"\nkey-file = \"x\""),
-            ":8: plan[0].server[0].key-file: there is psk-file as well",
         ),
         (
             psk("key = \"c0ffeg\""),
@@ -563,12 +532,67 @@ fn a_mistake_is_told_with_file_line_and_key_and_without_the_value() {
             ":6: plan[0].step[0].value: /9999/0/1: expected a Resource with a known type",
         ),
     ] {
-        let file = File::new("mistake", &text);
-        let (status, complaint) = complaint(PROGRAM, &[file.path()]);
-        assert_eq!(status, Some(1), "{text}: {complaint}");
-        assert!(complaint.contains(&format!("mistake{told}")), "{text}: {complaint}");
-        assert!(!complaint.contains("c0ffe"), "{complaint}");
+        assert_mistake(&text, told);
     }
+}
+
+#[test]
+fn keys_of_another_mode_are_a_mistake() {
+    for (text, told) in [
+        (
+            of_server("id = 1\nuri = \"coaps://{endpoint}.example\""),
+            ":3: plan[0].server[0].mode: expected this key with coaps://",
+        ),
+        (
+            of_server("id = 1\nuri = \"{endpoint}\""),
+            ":3: plan[0].server[0].mode: expected this key, as the URI doesn't tell",
+        ),
+        (
+            of_server("id = 1\nuri = \"coaps://{endpoint}\"\nmode = \"nosec\""),
+            ":6: plan[0].server[0].mode: expected psk, rpk,",
+        ),
+        (
+            of_server("id = 1\nuri = \"coap://{endpoint}\"\nmode = \"psk\"\nkey = \"c0ffee\""),
+            ":6: plan[0].server[0].mode: expected nosec with coap://",
+        ),
+        (
+            of_server("id = 1\nuri = \"coap://h\"\nkey = \"c0ffee\""),
+            ":6: plan[0].server[0].key: not with mode = \"nosec\"",
+        ),
+        (
+            of_server("id = 1\nuri = \"coap://h\"\nidentity = \"c0ffee\""),
+            ":6: plan[0].server[0].identity: not with mode = \"nosec\"",
+        ),
+        (
+            psk("key = \"c0ffee\"\nprivate-key-file = \"x\""),
+            ":8: plan[0].server[0].private-key-file: not with mode = \"psk\"",
+        ),
+        (
+            psk("psk-file = \"keys\"\nkey = \"c0ffee\""),
+            ":8: plan[0].server[0].key: there is psk-file as well",
+        ),
+        (
+            psk("psk-file = \"keys\"\nkey-file = \"x\""),
+            ":8: plan[0].server[0].key-file: there is psk-file as well",
+        ),
+    ] {
+        assert_mistake(&text, told);
+    }
+}
+
+/// The program doesn't take these plans, and says where the mistake is.
+fn assert_mistake(text: &str, told: &str) {
+    // Tests run side by side.
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or_default().replace("::", "-") + "-mistake";
+    let file = File::new(&name, text);
+    let (status, complaint) = complaint(PROGRAM, &[file.path()]);
+    assert_eq!(status, Some(1), "{text}: {complaint}");
+    assert!(
+        complaint.contains(&format!("mistake{told}")),
+        "{text}: {complaint}"
+    );
+    assert!(!complaint.contains("c0ffe"), "{complaint}");
 }
 
 #[cfg(any(feature = "dtls", feature = "dtls-openssl"))]
