@@ -3,7 +3,7 @@
 use alloc::{collections::BTreeSet, vec::Vec};
 use core::fmt;
 
-use lwm2m_core::{BindingMode, Code, ContentFormat, ObjectId, Path, Value, Version, codec::Scope};
+use lwm2m_core::{BindingMode, Code, ContentFormat, ObjectId, Path, Version, codec::Scope};
 use lwm2m_linkformat::BootstrapDiscoverWriter;
 use lwm2m_objects::{
     Change, Object, ObjectTree,
@@ -69,9 +69,13 @@ impl Commands {
         self.commit(tree, command)
     }
 
-    /// Whether the configuration is consistent at the Finish (TS 5.2.6). Servers whose accounts have come back have
+    /// Whether the configuration is consistent at the Finish (TS 5.2.6), with the bindings that the Client supports. Servers whose accounts have come back have
     /// their rights again, and a former account of the Bootstrap-Server is purged (TS 5.2.3.3).
-    pub(in crate::client) fn settle(&mut self, tree: &mut ObjectTree) -> Result<(), Inconsistency> {
+    pub(in crate::client) fn settle(
+        &mut self,
+        tree: &mut ObjectTree,
+        supports: impl Fn(&ObjectTree, BindingMode) -> bool,
+    ) -> Result<(), Inconsistency> {
         let restored = self.unbootstrapped.restored(tree);
         self.changed.extend(tree.change(restored)?);
         let replaced = bootstrap::replaced(tree)?;
@@ -135,13 +139,4 @@ pub(in crate::client) fn discover(tree: &ObjectTree, path: Path) -> Result<Messa
         links.object(object.id(), object.version(), object.instances());
     }
     Ok(answer)
-}
-
-/// Whether the Client supports a binding: those of Supported Binding and Modes of the Device (TS E.4), if it has that.
-fn supports(tree: &ObjectTree, binding: BindingMode) -> bool {
-    const SUPPORTED: Path = Path::of(&[3, 0, 16]).unwrap();
-    match tree.get(SUPPORTED) {
-        Some(Value::String(supported)) => binding.is_supported_by(&supported),
-        _ => true,
-    }
 }

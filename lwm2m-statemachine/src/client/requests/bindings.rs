@@ -13,6 +13,12 @@ pub(super) struct UsableBindings {
 }
 
 impl UsableBindings {
+    /// Whether the Client supports a binding: the Device Object says so, and the device has the number that one with
+    /// SMS needs.
+    pub(super) fn supports(self, tree: &ObjectTree, binding: BindingMode) -> bool {
+        is_supported(tree, binding) && (self.has_number || !binding.has_sms())
+    }
+
     /// Whether each binding that changes set is one that the Client supports. One with SMS needs the number
     /// of the device and that of the server, too: without them none finds the other (TS 8.6.2, E.1).
     pub(super) fn fit<'c>(
@@ -28,16 +34,12 @@ impl UsableBindings {
                 value: Value::String(text),
             } => text.parse().is_ok_and(|binding: BindingMode| {
                 let server = server(tree, changes.clone(), *instance);
-                is_supported(tree, binding)
-                    && (!binding.has_sms() || self.have_numbers(tree, server))
+                let has_number =
+                    || server.is_some_and(|server| accounts::has_sms_number(tree, server));
+                self.supports(tree, binding) && (!binding.has_sms() || has_number())
             }),
             _ => true,
         })
-    }
-
-    /// Whether the device and the server have a number.
-    fn have_numbers(self, tree: &ObjectTree, server: Option<ShortServerId>) -> bool {
-        self.has_number && server.is_some_and(|server| accounts::has_sms_number(tree, server))
     }
 }
 

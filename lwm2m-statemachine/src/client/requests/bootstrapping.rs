@@ -3,10 +3,12 @@
 use alloc::boxed::Box;
 
 use lwm2m_core::{ContentFormat, Operation, Path};
+use lwm2m_objects::ObjectTree;
 
 use super::{
     super::{bootstrap, event::AccountId, refusal::Refusal},
     admission::Classified,
+    bindings::UsableBindings,
     parts::{Context, Effect, Progress},
 };
 use crate::coap::MessageBuf;
@@ -35,6 +37,7 @@ impl<'b> Command<'b> {
         self,
         context: &mut Context<'_>,
         account: AccountId,
+        bindings: UsableBindings,
     ) -> Result<Progress, Refusal> {
         let (operation, path) = (self.operation, self.path);
         let (tree, commands) = (&mut *context.tree, &mut context.bootstrap.commands);
@@ -47,7 +50,8 @@ impl<'b> Command<'b> {
                 return Ok(Progress::answered(answer));
             }
             Operation::BootstrapFinish => {
-                if let Err(reason) = commands.settle(tree) {
+                let supports = |tree: &ObjectTree, binding| bindings.supports(tree, binding);
+                if let Err(reason) = commands.settle(tree, supports) {
                     // It may be mended (TS 5.2.6).
                     let answer = MessageBuf::response(Refusal::NotAcceptable.code());
                     let effect = Effect::Inconsistent(account, Box::new(reason));

@@ -86,7 +86,8 @@ impl Requests {
         let server = match admitted? {
             Caller::Server(server) => server,
             Caller::BootstrapServer => {
-                return Command::of(&classified, body).run(context, account);
+                let command = Command::of(&classified, body);
+                return command.run(context, account, self.bindings);
             }
         };
         match classified.operation {

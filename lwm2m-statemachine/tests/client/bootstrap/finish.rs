@@ -342,3 +342,31 @@ fn what_the_bootstrap_server_has_written_is_no_longer_the_smartcards() {
     station.client.smartcard(now, None).unwrap();
     assert!(has(&station, "/0/1"));
 }
+
+/// TS E.2: a binding with SMS needs a number of the device, which an Update would have to tell.
+#[test]
+fn a_binding_with_sms_needs_a_number_of_the_device() {
+    for (config, expected) in [
+        (crate::mobile::config(), Code::CHANGED),
+        (
+            lwm2m_statemachine::ClientConfig::new("example-client", [5; 32]),
+            Code::NOT_ACCEPTABLE,
+        ),
+    ] {
+        let mut objects = tree([]);
+        let device = lwm2m_objects::typed::Device {
+            supported_binding: lwm2m_core::BindingMode::UQS,
+            ..lwm2m_objects::typed::Device::example()
+        };
+        objects.add(lwm2m_objects::Store::of([(lwm2m_kit::instance(0), device)]));
+        let mut station = Station::with(config, objects);
+        station.start();
+        station.connect(of_bootstrap(), Session::New);
+        let (_, request) = station.only();
+        station.answer_code(&request, Code::CHANGED);
+        let (_, mut server) = open("one", 101, DAY);
+        server.binding = lwm2m_core::BindingMode::US;
+        station.write_account((crate::mobile::no_sec(), server));
+        assert_eq!(station.code(finish()), expected);
+    }
+}
