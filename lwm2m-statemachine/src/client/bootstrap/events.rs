@@ -220,7 +220,7 @@ impl Bootstrap {
         }
         let access = accounts::access(context.tree, account, self.terms.digest_key);
         let is_served = self.sequence.is_past_factory() && !self.is_offline;
-        let access = access.filter(|_| is_served);
+        let access = access.filter(|access| is_served && !self.may_be_old(context.now, access));
         let access = access.ok_or(InboundRefusal::NotServed)?;
         self.replace(context);
         self.close();

@@ -7,7 +7,7 @@ use lwm2m_core::{EndpointName, Instant};
 
 use super::{
     super::{
-        accounts::DigestKey,
+        accounts::{Access, DigestKey},
         config::{BootstrapConfig, ClientConfig, Identity},
         event::{AccountId, BootstrapState, ConnectionId},
         retry::Retry,
@@ -128,10 +128,14 @@ impl Bootstrap {
         connection: ConnectionId,
     ) -> Option<AccountId> {
         let session = self.on(connection)?;
-        let may_be_old = session.access.is_open_over(Channel::Udp)
-            && self.old_until.is_some_and(|until| now < until);
+        let may_be_old = self.may_be_old(now, &session.access);
         let is_served = session.takes_commands(may_be_old) && !self.is_offline;
         is_served.then_some(session.account)
+    }
+
+    /// Whether commands that come without security may be the rest of a bootstrap that was rolled back.
+    pub(super) fn may_be_old(&self, now: Instant, access: &Access) -> bool {
+        access.is_open_over(Channel::Udp) && self.old_until.is_some_and(|until| now < until)
     }
 
     /// Whether requests on a connection may be repetitions of a Finish that was answered.

@@ -80,6 +80,21 @@ fn failures(station: &mut Station) -> Vec<BootstrapFailure> {
         .collect()
 }
 
+/// Without security, the rest of a bootstrap that was rolled back may arrive, and must not make another one.
+#[test]
+fn without_security_no_bootstrap_of_the_server_is_served_after_a_roll_back() {
+    let mut station = Station::begun();
+    station.write_account(open("one", 101, DAY));
+    station.lose(of_bootstrap());
+    assert_eq!(inbound(&mut station), Err(InboundRefusal::NotServed));
+    station.pass(seconds(246));
+    assert_eq!(inbound(&mut station), Err(InboundRefusal::NotServed));
+    station.pass(seconds(1));
+    assert_eq!(inbound(&mut station), Ok(()));
+    station.write_account(open("one", 101, DAY));
+    station.finish();
+}
+
 /// A good bootstrap whose server refuses the Register is no reason to begin the next one at once.
 #[test]
 fn bootstraps_that_lead_to_no_registration_are_spaced() {
