@@ -12,7 +12,7 @@ use core::{
 
 use lwm2m_core::{InstanceId, ObjectId, Path, ResourceId, ServerUri, ShortServerId, Value};
 use lwm2m_objects::{
-    ObjectTree, Typed as _, accounts,
+    ObjectTree, TreeView, Typed as _, accounts,
     typed::{KeyMaterial, Security, SecurityMode, SmsSecurity, SmsSecurityMode},
 };
 use siphasher::sip::SipHasher13;
@@ -203,7 +203,11 @@ pub(super) fn of(tree: &ObjectTree, key: DigestKey) -> Vec<Account> {
 }
 
 /// What the connection of an account is made with; `None` if its Security Object Instance can't be used.
-pub(super) fn access(tree: &ObjectTree, account: AccountId, key: DigestKey) -> Option<Access> {
+pub(super) fn access<'t>(
+    tree: impl Into<TreeView<'t>>,
+    account: AccountId,
+    key: DigestKey,
+) -> Option<Access> {
     let security = Security::load(tree, account.instance())?;
     Some(Access::of(&security, key))
 }

@@ -55,7 +55,7 @@ impl Bootstrap {
         let Some((account, security)) = bootstrap_server(context) else {
             return false;
         };
-        let Some(access) = accounts::access(context.tree, account, self.terms.digest_key) else {
+        let Some(access) = accounts::access(&*context.tree, account, self.terms.digest_key) else {
             return false;
         };
         self.close();

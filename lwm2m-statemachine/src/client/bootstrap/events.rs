@@ -129,13 +129,11 @@ impl Bootstrap {
         if context.tree.is_holding() {
             return;
         }
-        self.failures.retain(context.accounts);
-        let access = |account: AccountId, key| accounts::access(context.tree, account, key);
         let key = self.terms.digest_key;
-        if self
-            .begun()
-            .is_some_and(|begun| access(begun.account, key) != Some(begun.access))
-        {
+        let access = |account| accounts::access(&*context.tree, account, key);
+        self.failures.retain(access);
+        let begun = self.begun();
+        if begun.is_some_and(|begun| access(begun.account) != Some(begun.access)) {
             self.fail(context, BootstrapFailure::AccountChanged, Duration::ZERO);
         }
         if let Some(account) = self.timeout.account() {
@@ -163,7 +161,10 @@ impl Bootstrap {
         account: AccountId,
         reason: RegistrationFailure,
     ) {
-        self.failures.failed(account, reason);
+        let key = self.terms.digest_key;
+        // What a bootstrap has written so far was not tried.
+        let access = accounts::access(context.tree.settled(), account, key);
+        self.failures.failed(account, access, reason);
         self.advance(context);
     }
 }
@@ -218,7 +219,7 @@ impl Bootstrap {
         if role != AccountRole::BootstrapServer {
             return Err(InboundRefusal::NotBootstrapServer);
         }
-        let access = accounts::access(context.tree, account, self.terms.digest_key);
+        let access = accounts::access(&*context.tree, account, self.terms.digest_key);
         let is_served = self.sequence.is_past_factory() && !self.is_offline;
         let access = access.filter(|access| is_served && !self.may_be_old(context.now, access));
         let access = access.ok_or(InboundRefusal::NotServed)?;

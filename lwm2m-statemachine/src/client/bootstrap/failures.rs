@@ -1,17 +1,26 @@
 //! Which servers have failed (TS 5.2.4, step 4).
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::collections::BTreeMap;
 
-use super::super::event::{
-    AccountId, AccountStatus, FailureKind, RegistrationFailure, RegistrationState,
+use super::super::{
+    accounts::Access,
+    event::{AccountId, AccountStatus, FailureKind, RegistrationFailure, RegistrationState},
 };
 
 /// The failed attempts to register, in a row, of each server that is not registered.
 #[derive(Debug)]
 pub(super) struct Failures {
-    of: BTreeMap<AccountId, u32>,
+    of: BTreeMap<AccountId, Failed>,
     /// So many make a server a failed one.
     most: u32,
+}
+
+/// What has failed with one account.
+#[derive(Clone, Copy, Debug)]
+struct Failed {
+    /// How the server was reached, or wasn't.
+    access: Option<Access>,
+    count: u32,
 }
 
 impl Failures {
@@ -27,16 +36,22 @@ impl Failures {
         self.of.remove(&account);
     }
 
-    /// An attempt to register has failed.
-    pub(super) fn failed(&mut self, account: AccountId, reason: RegistrationFailure) {
+    /// An attempt to register has failed, with this access.
+    pub(super) fn failed(
+        &mut self,
+        account: AccountId,
+        access: Option<Access>,
+        reason: RegistrationFailure,
+    ) {
         let counts = match reason {
             // The fault is the Client's, and passes.
             RegistrationFailure::Overload(_) => 0,
             reason if reason.kind() == FailureKind::Refused => self.most,
             _ => 1,
         };
-        let count = self.of.entry(account).or_default();
-        *count = count.saturating_add(counts);
+        let failed = self.of.entry(account);
+        let failed = failed.or_insert(Failed { access, count: 0 });
+        failed.count = failed.count.saturating_add(counts);
     }
 
     /// The servers are others, or reached in another way: they may succeed now.
@@ -44,17 +59,20 @@ impl Failures {
         self.of.clear();
     }
 
-    /// Forgets accounts that are gone.
-    pub(super) fn retain(&mut self, accounts: &[AccountStatus]) {
-        let ids: Vec<_> = accounts.iter().map(|account| account.id).collect();
-        self.of.retain(|account, _| ids.contains(account));
+    /// Forgets accounts that are gone, and those that are reached in another way now: they may succeed.
+    pub(super) fn retain(&mut self, access: impl Fn(AccountId) -> Option<Access>) {
+        self.of.retain(|account, failed| {
+            let access = access(*account);
+            access.is_some() && access == failed.access
+        });
     }
 
     /// Whether all have failed, or there is none. A server that is registered has not failed, nor has one
     /// with fewer failures than that; an account that can't be used has nothing to register with.
     pub(super) fn are_of_all(&self, accounts: &[AccountStatus]) -> bool {
         let stands = |account: &AccountStatus| {
-            let failures = self.of.get(&account.id).copied().unwrap_or(0);
+            let failed = self.of.get(&account.id);
+            let failures = failed.map_or(0, |failed| failed.count);
             match account.state {
                 RegistrationState::Registered => true,
                 RegistrationState::Resting => false,
@@ -98,14 +116,14 @@ mod tests {
         ] {
             let mut failures = Failures::new(3);
             assert!(!failures.are_of_all(&one));
-            failures.failed(account(0), Refused(code));
+            failures.failed(account(0), None, Refused(code));
             assert!(failures.are_of_all(&one), "{code}");
         }
         let mut failures = Failures::new(3);
         let unavailable = Refused(Code::SERVICE_UNAVAILABLE);
         for reason in [Timeout, unavailable, Disconnected] {
             assert!(!failures.are_of_all(&one), "before {reason}");
-            failures.failed(account(0), reason);
+            failures.failed(account(0), None, reason);
         }
         assert!(failures.are_of_all(&one));
         failures.registered(account(0));
@@ -116,11 +134,11 @@ mod tests {
     fn one_of_two_that_stands_is_enough() {
         let mut failures = Failures::new(1);
         let two = |second| [status(0, RegistrationState::Registering), status(1, second)];
-        failures.failed(account(0), RegistrationFailure::Timeout);
+        failures.failed(account(0), None, RegistrationFailure::Timeout);
         assert!(!failures.are_of_all(&two(RegistrationState::Registered)));
         assert!(!failures.are_of_all(&two(RegistrationState::Registering)));
         assert!(failures.are_of_all(&two(RegistrationState::Resting)));
-        failures.failed(account(1), RegistrationFailure::Timeout);
+        failures.failed(account(1), None, RegistrationFailure::Timeout);
         assert!(!failures.are_of_all(&two(RegistrationState::Registered)));
         assert!(failures.are_of_all(&two(RegistrationState::Registering)));
     }

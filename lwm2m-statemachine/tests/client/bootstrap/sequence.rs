@@ -80,6 +80,30 @@ fn failures(station: &mut Station) -> Vec<BootstrapFailure> {
         .collect()
 }
 
+/// What has failed at another place, or with other keys, says nothing of an account.
+#[test]
+fn the_failures_of_an_account_that_is_reached_in_another_way_are_forgotten() {
+    let mut station = Station::started(tree([open("one", 101, DAY)]));
+    station.connect(account(1), Session::New);
+    refuse(&mut station, 1, Code::FORBIDDEN);
+    station.lose(of_bootstrap());
+    assert!(matches!(
+        state(&mut station),
+        BootstrapState::Waiting { .. }
+    ));
+    let now = station.now;
+    let uri = lwm2m_kit::path("/0/1/0");
+    station.client.set(now, uri, "coap://two").unwrap();
+    assert_eq!(station.linked(), [account(1)]);
+    assert_eq!(state(&mut station), BootstrapState::Registering);
+    station.pass(seconds(100));
+    assert_eq!(station.linked(), [account(1)]);
+    station.connect(account(1), Session::New);
+    refuse(&mut station, 1, Code::FORBIDDEN);
+    station.pass(seconds(100));
+    assert!(station.linked().contains(&of_bootstrap()));
+}
+
 /// Without security, the rest of a bootstrap that was rolled back may arrive, and must not make another one.
 #[test]
 fn without_security_no_bootstrap_of_the_server_is_served_after_a_roll_back() {
