@@ -43,8 +43,16 @@ impl Parts {
         // no acknowledgement and no Reset, so that a retransmission still works (TS 5.3, 5.4). The answer to a
         // Bootstrap-Finish may have to be repeated.
         let is_served = origin.is_some() || self.bootstrap.may_repeat(connection);
-        if !is_served && is_request(datagram.payload) {
-            return Ok(());
+        if is_request(datagram.payload) {
+            if !is_served {
+                return Ok(());
+            }
+            // Each block counts, also where the endpoint answers it by itself: EXCHANGE_LIFETIME begins anew.
+            if origin.is_some_and(|origin| origin.caller == Caller::BootstrapServer) {
+                self.bootstrap(now, |bootstrap, context| {
+                    bootstrap.arrived(context, connection);
+                });
+            }
         }
         let received = self.endpoint.receive(now, datagram);
         let result = received.map(|incoming| {
@@ -122,15 +130,6 @@ impl Parts {
         origin: Option<Origin>,
         incoming: Incoming<'_>,
     ) {
-        let is_request = matches!(
-            incoming,
-            Incoming::Request { .. } | Incoming::RequestBlock { .. }
-        );
-        if is_request && origin.is_some_and(|origin| origin.caller == Caller::BootstrapServer) {
-            self.bootstrap(now, |bootstrap, context| {
-                bootstrap.arrived(context, connection);
-            });
-        }
         match (incoming, origin) {
             (
                 Incoming::Request {

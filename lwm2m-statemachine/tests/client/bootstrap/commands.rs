@@ -268,6 +268,27 @@ fn a_write_in_blocks_is_assembled() {
     assert!(has(&station, "/0/1"));
 }
 
+/// Each block begins EXCHANGE_LIFETIME anew: the Bootstrap-Server is there.
+#[test]
+fn a_write_in_blocks_may_take_its_time() {
+    let mut station = Station::begun();
+    let (security, _) = open("a-host-with-a-name-that-takes-its-room", 101, DAY);
+    let body = encoded(ContentFormat::TLV, path("/0/1"), 1, security);
+    let blocks: Vec<_> = body.chunks(16).collect();
+    assert!(blocks.len() > 3);
+    for (number, block) in blocks.iter().enumerate() {
+        let more = number + 1 < blocks.len();
+        let option = BlockOption::new(u32::try_from(number).unwrap(), more, 16).unwrap();
+        let mut message = on(Method::Put, "/0/1");
+        message.content_format(ContentFormat::TLV).unwrap();
+        message.block1(option).unwrap().payload(block);
+        let expected = if more { Code::CONTINUE } else { Code::CHANGED };
+        assert_eq!(station.code(message), expected, "block {number}");
+        station.pass(core::time::Duration::from_secs(90));
+        assert_eq!(station.events(), []);
+    }
+}
+
 /// The Client isn't a server for the Bootstrap-Server beyond this interface, and nothing is observed.
 #[test]
 fn a_non_confirmable_command_is_taken_too() {
