@@ -3,7 +3,9 @@
 use alloc::vec::Vec;
 
 use lwm2m_core::{InstanceId, Instant, ObjectId, Path, ShortServerId, Value};
-use lwm2m_objects::{Change, Object, ObjectTree, WriteError, access};
+#[cfg(doc)]
+use lwm2m_objects::access;
+use lwm2m_objects::{Change, Object, ObjectTree, WriteError};
 
 use super::{
     bootstrap::Bootstrap,
@@ -166,8 +168,7 @@ impl Client {
         let mut set = ObjectSet::new(&mut self.parts.tree);
         act(&mut set);
         let (mut paths, came) = set.into_changes();
-        let owners = access::created_by_client(&self.parts.tree, &came);
-        let rights = owners.and_then(|owners| self.parts.tree.change(owners));
+        let rights = self.parts.came(came);
         paths.extend(rights.iter().flatten());
         self.parts.registrations.hold_news(!at_once);
         self.parts.follow(now, paths);

@@ -440,18 +440,68 @@ impl Parts {
     /// A bootstrap is over, and was kept or rolled back: what has waited goes on. These paths read differently, and
     /// others that the application has changed.
     fn go_on(&mut self, now: Instant, mut changed: Vec<Path>, is_kept: bool) {
-        let (paths, own) = self.bootstrap.meanwhile.take();
+        let (paths, own, came) = self.bootstrap.meanwhile.take();
         changed.extend(paths);
         self.follow(now, changed);
-        if !is_kept {
-            for (owner, changes) in own {
+        for (owner, changes) in own {
+            if is_kept {
+                self.give_owners(now, owner, &changes);
+            } else {
                 // What the Bootstrap-Server had made room for doesn't fit any more.
                 let _ = self.commit(now, owner, changes);
             }
         }
+        self.give_owners(now, None, &came);
         self.register(now, Registrations::reconcile);
         self.report(now, Reporting::resume);
         self.follow_objects(now);
+    }
+}
+
+/// What new Object Instances have in access control.
+impl Parts {
+    /// The changes that give owners to what these changes create. While a bootstrap is under way there are none: which
+    /// servers there are shows at its end.
+    fn owners(
+        &self,
+        owner: Option<ShortServerId>,
+        changes: &[Change],
+    ) -> Result<Vec<Change>, WriteError> {
+        match owner {
+            _ if self.tree.is_holding() => Ok(Vec::new()),
+            Some(owner) => access::created(&self.tree, owner, changes),
+            None => access::created_by_client(&self.tree, changes),
+        }
+    }
+
+    /// Objects have come with these Object Instances. Returns what reads differently.
+    pub(super) fn came(&mut self, created: Vec<Change>) -> Result<Vec<Path>, WriteError> {
+        let owners = self.owners(None, &created)?;
+        if self.tree.is_holding() {
+            self.bootstrap.meanwhile.came(created);
+        }
+        self.tree.change(owners)
+    }
+
+    /// Gives owners to what was created by these changes while a bootstrap was under way, by the accounts that there
+    /// are now, as far as it is there and nobody has rights on it.
+    fn give_owners(&mut self, now: Instant, owner: Option<ShortServerId>, changes: &[Change]) {
+        let tree = &self.tree;
+        let lacks_owner = |change: &&Change| {
+            let path = change.path();
+            path.object()
+                .zip(path.instance())
+                .is_some_and(|(object, instance)| {
+                    tree.target(Path::Instance(object, instance)).exists()
+                        && access::deleted(tree, object, instance).is_empty()
+                })
+        };
+        let created: Vec<_> = changes.iter().filter(lacks_owner).cloned().collect();
+        let owner = owner.filter(|owner| accounts::has_account(tree, *owner));
+        // If there is no room for them, nobody has rights.
+        let owners = self.owners(owner, &created);
+        let owned = owners.and_then(|owners| self.tree.change(owners));
+        self.follow(now, owned.unwrap_or_default());
     }
 }
 
@@ -521,12 +571,8 @@ impl Parts {
         owner: Option<ShortServerId>,
         changes: Vec<Change>,
     ) -> Result<(), WriteError> {
-        let tree = &self.tree;
-        let owners = match owner {
-            Some(owner) => access::created(tree, owner, &changes)?,
-            None => access::created_by_client(tree, &changes)?,
-        };
-        let again = tree.is_holding().then(|| changes.clone());
+        let owners = self.owners(owner, &changes)?;
+        let again = self.tree.is_holding().then(|| changes.clone());
         // No server reads the Security Object, but accounts come and go with it.
         let of_security = |path: &Path| path.object() == Some(ObjectId::SECURITY);
         let accounts: Vec<Path> = changes

@@ -13,8 +13,13 @@ pub(in crate::client) struct Meanwhile {
     /// What reads differently.
     paths: BTreeSet<Path>,
     /// What was changed as a whole, in order, and for which owner. A roll back takes it along.
-    own: Vec<(Option<ShortServerId>, Vec<Change>)>,
+    own: Vec<Own>,
+    /// The Object Instances of Objects that have come. A roll back leaves them.
+    came: Vec<Change>,
 }
+
+/// What the application has changed as a whole, and who owns what is new, if it says so.
+pub(in crate::client) type Own = (Option<ShortServerId>, Vec<Change>);
 
 impl Meanwhile {
     /// Something reads differently, whoever has changed it.
@@ -31,13 +36,15 @@ impl Meanwhile {
         self.own.push((owner, changes));
     }
 
+    /// Objects have come with these Object Instances.
+    pub(in crate::client) fn came(&mut self, created: Vec<Change>) {
+        self.came.extend(created);
+    }
+
     /// The bootstrap is over. Returns all of it.
-    #[expect(clippy::type_complexity, reason = "taken apart at once")]
-    pub(in crate::client) fn take(
-        &mut self,
-    ) -> (BTreeSet<Path>, Vec<(Option<ShortServerId>, Vec<Change>)>) {
-        let Self { paths, own } = core::mem::take(self);
-        (paths, own)
+    pub(in crate::client) fn take(&mut self) -> (BTreeSet<Path>, Vec<Own>, Vec<Change>) {
+        let Self { paths, own, came } = core::mem::take(self);
+        (paths, own, came)
     }
 }
 
@@ -47,6 +54,7 @@ impl fmt::Debug for Meanwhile {
         f.debug_struct("Meanwhile")
             .field("paths", &self.paths)
             .field("own", &self.own.len())
+            .field("came", &self.came.len())
             .finish()
     }
 }

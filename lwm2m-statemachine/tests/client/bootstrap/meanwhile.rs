@@ -2,12 +2,12 @@
 
 use core::time::Duration;
 
-use lwm2m_core::{Code, ContentFormat, Method};
-use lwm2m_kit::{account, path};
+use lwm2m_core::{AccessRights, Code, ContentFormat, Method};
+use lwm2m_kit::{account, instance, path};
 use lwm2m_objects::{
-    Answer,
+    Answer, CONNECTIVITY_MONITORING, Change, LOCATION, Store, access,
     firmware::{Event, FirmwareUpdateObject},
-    typed::{self, Server},
+    typed::{self, AccessControl, AclTarget, Server},
 };
 use lwm2m_statemachine::{
     ClientEvent, Session,
@@ -223,4 +223,104 @@ fn a_register_waits_for_the_end() {
     station.finish();
     let (of, register) = station.others.remove(0);
     assert_eq!((of, register.path()), (account(1), "/rd".into()));
+}
+
+/// Registered with two servers, of which the first one owns the Device Object Instance, and a bootstrap is under way.
+fn two_servers() -> Station {
+    let mut objects = super::tree([open("one", 101, DAY), open("two", 102, DAY)]);
+    let own = |at: &str, owner| {
+        let at = path(at);
+        let (object, instance) = at.object().zip(at.instance()).unwrap();
+        AccessControl {
+            target: AclTarget::Instance(object, instance),
+            owner,
+            acl: [(owner, AccessControl::OWNER_RIGHTS)].into(),
+        }
+    };
+    let controls = [own("/1/10", 101), own("/1/11", 102), own("/3/0", 101)];
+    objects.add(Store::of((0..).map(instance).zip(controls)).managed(20));
+    objects.add(Store::new(&LOCATION).managed(3));
+    let mut station = Station::started(objects);
+    station.connect_all(Session::New);
+    station.accept_all();
+    station.begin();
+    station
+}
+
+fn rights(station: &Station, server: u16, at: &str) -> AccessRights {
+    let at = path(at);
+    let (object, instance) = at.object().zip(at.instance()).unwrap();
+    access::rights(station.client.tree(), server_id(server), object, instance)
+}
+
+/// The application knows a position.
+fn create_location(station: &mut Station, owner: Option<u16>) {
+    let set = |at: &str, value: lwm2m_core::Value| Change::Set {
+        path: path(at),
+        value,
+    };
+    let created = [
+        Change::Create { path: path("/6/0") },
+        set("/6/0/0", 51.5.into()),
+        set("/6/0/1", 0.1.into()),
+        set("/6/0/5", lwm2m_core::Value::Time(1_700_000_000)),
+    ];
+    let now = station.now;
+    match owner {
+        Some(owner) => station.client.change_as(now, server_id(owner), created),
+        None => station.client.change(now, created),
+    }
+    .unwrap();
+}
+
+/// TS 7.3.1.2.2: whether the accounts were there at that moment or not, there is an owner at the end.
+#[test]
+fn what_the_application_creates_meanwhile_has_an_owner_at_the_end() {
+    let all = AccessControl::OWNER_RIGHTS;
+    for (owner, expected) in [
+        (None, [all, AccessRights::NONE]),
+        (Some(102), [AccessRights::NONE, all]),
+        (Some(103), [all, AccessRights::NONE]),
+    ] {
+        for is_before in [true, false] {
+            let mut station = two_servers();
+            if is_before {
+                create_location(&mut station, owner);
+            }
+            station.delete("/0");
+            if !is_before {
+                create_location(&mut station, owner);
+            }
+            for (at, (security, server)) in [(1, open("one", 101, DAY)), (2, open("two", 102, DAY))]
+            {
+                station.write(at, security);
+                station.write(at + 9, server);
+            }
+            station.finish();
+            let got = [101, 102].map(|server| rights(&station, server, "/6/0"));
+            assert_eq!(got, expected, "{owner:?}, before: {is_before}");
+            assert_eq!(rights(&station, 101, "/3/0"), all);
+        }
+    }
+}
+
+#[test]
+fn objects_that_come_meanwhile_have_owners_at_the_end() {
+    for finishes in [true, false] {
+        let mut station = two_servers();
+        station.delete("/1/10");
+        let now = station.now;
+        let monitoring = Store::new(&CONNECTIVITY_MONITORING).with(instance(0), 2, 5);
+        let come = |set: &mut lwm2m_statemachine::client::ObjectSet<'_>| set.add(monitoring);
+        station.client.change_objects(now, None, come).unwrap();
+        if finishes {
+            station.write(10, open("one", 101, DAY).1);
+            station.finish();
+        } else {
+            station.client.bootstrapping().abort(now);
+        }
+        let got = [101, 102].map(|server| rights(&station, server, "/4/0"));
+        let expected = [AccessControl::OWNER_RIGHTS, AccessRights::NONE];
+        assert_eq!(got, expected, "finishes: {finishes}");
+    }
 }
