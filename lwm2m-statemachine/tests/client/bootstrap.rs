@@ -4,6 +4,7 @@ mod commands;
 mod finish;
 mod flows;
 mod meanwhile;
+mod moves;
 mod requests;
 mod rollback;
 mod sequence;

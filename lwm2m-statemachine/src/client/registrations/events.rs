@@ -13,7 +13,7 @@ use super::{
         retry::{Attempts, retry_after},
     },
     lease::{Accepted, Lease},
-    link::{Connection, Lost},
+    link::{Connection, Link, Lost},
     location::Location,
     parameters::Parameters,
     registration::{Kind, Registration},
@@ -84,6 +84,13 @@ impl Registration {
         let Some((connection, replaced)) = self.links.own.connected(id) else {
             return;
         };
+        if let Some(replaced) = replaced
+            && self.is_too_early(step, connection, session)
+        {
+            self.links.own = Link::Up(replaced);
+            step.outcomes.push(Outcome::Disconnect(connection.id));
+            return;
+        }
         self.attempts.end_wait();
         self.links.continue_last(step.endpoint, connection, session);
         if replaced.is_some() {

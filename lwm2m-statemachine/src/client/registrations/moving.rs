@@ -10,7 +10,7 @@ use core::time::Duration;
 use lwm2m_objects::{Typed as _, typed::Server};
 
 use super::{
-    super::retry::Attempts,
+    super::{connection::Session, retry::Attempts},
     link::{Connection, Link},
     parameters::channel_of,
     registration::Registration,
@@ -34,7 +34,7 @@ impl Registration {
             (Link::Up(up), Some(lease)) => {
                 if up.channel == channel {
                     lease.moves = Attempts::default();
-                } else if !lease.moves.waits(step.now) {
+                } else if !lease.moves.waits(step.now) && !step.tree.is_holding() {
                     step.outcomes.push(Outcome::Connect(channel));
                 }
             }
@@ -64,6 +64,18 @@ impl Registration {
             Channel::Sms if can_reach(channel) => Channel::Sms,
             _ => Channel::Udp,
         }
+    }
+
+    /// Whether a connection that replaces another one would end the registration while a bootstrap is under
+    /// way. No Register is sent then, so the old one goes on, and the link moves after the bootstrap.
+    pub(super) fn is_too_early(
+        &self,
+        step: &Step<'_>,
+        connection: Connection,
+        session: Session,
+    ) -> bool {
+        let goes_on = session == Session::Resumed && self.goes_on_over(connection);
+        step.tree.is_holding() && self.lease.is_some() && !goes_on
     }
 
     /// The connection over the other channel could not be made: it is asked for later.
