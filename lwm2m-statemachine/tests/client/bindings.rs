@@ -201,6 +201,65 @@ fn a_device_that_cannot_send_short_messages_stays_registered_over_udp() {
     assert!(steps.iter().all(|step| step != "connect sms"), "{steps:?}");
 }
 
+/// What connections are asked for in this time, none of which can be made.
+fn lose_all(mobile: &mut Mobile, time: Duration) -> Vec<String> {
+    let end = mobile.now + time;
+    let mut asked = Vec::new();
+    loop {
+        let mut steps = mobile.steps();
+        if steps.is_empty() {
+            match mobile.wake(end) {
+                Some(more) => steps = more,
+                None => return asked,
+            }
+        }
+        for step in steps {
+            let over = step.strip_prefix("connect ").expect("nothing else");
+            mobile.lose(over);
+            asked.push(over.into());
+        }
+    }
+}
+
+/// A server that has chosen SMS wrongly keeps its registration over UDP, whatever is lost first.
+#[test]
+fn a_registration_goes_on_over_udp_though_that_is_lost_while_sms_cannot_be_had() {
+    for (first, second) in [("sms", "udp"), ("udp", "sms")] {
+        let mut mobile = Mobile::registered(dtls(), BindingMode::U);
+        mobile.request("udp", observe(0, "/3/0/9"));
+        mobile.change_binding("udp", "S");
+        mobile.steps();
+        mobile.lose(first);
+        mobile.lose(second);
+        // So are the next connections.
+        let asked = lose_all(&mut mobile, Duration::from_secs(3600));
+        let count = |over| asked.iter().filter(|asked| *asked == over).count();
+        let (udp, sms) = (count("udp"), count("sms"));
+        assert!((4..=20).contains(&udp), "{asked:?}");
+        assert!((2..=udp).contains(&sms), "{asked:?}");
+        // Now there is UDP.
+        let mut steps = mobile.steps();
+        while !steps.contains(&"connect udp".into()) {
+            if steps.contains(&"connect sms".into()) {
+                mobile.lose("sms");
+                steps = mobile.steps();
+            } else {
+                steps = mobile.wake(Instant::MAX).unwrap();
+            }
+        }
+        mobile.connect("udp", Session::Resumed);
+        assert_eq!(mobile.steps()[0], "udp: 0.02 /rd/a");
+        mobile.answer_code(Code::CHANGED);
+        assert_eq!(mobile.steps()[0], "updated");
+        mobile.set_level(20);
+        assert_eq!(mobile.steps(), ["udp: 2.05"], "it is still observed");
+        // And then SMS.
+        mobile.pass(Duration::from_secs(3600));
+        mobile.connect("sms", Session::Resumed);
+        assert_eq!(mobile.steps(), ["sms: 0.02 /rd/a", "disconnect udp"]);
+    }
+}
+
 #[test]
 fn a_binding_that_is_taken_back_ends_the_connection_that_was_asked_for() {
     let mut mobile = Mobile::registered(no_sec(), BindingMode::U);

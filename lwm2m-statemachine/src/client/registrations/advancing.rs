@@ -133,7 +133,8 @@ impl Registration {
             } if self.lease.is_some() => self.update_if_due(step, connection),
             // What comes from a smartcard is compared with it before (TS 5.2.3.2).
             Link::None if step.card.allows_connection(&self.account, step.now) => {
-                step.outcomes.push(Outcome::Connect(channel));
+                let way = self.way(step, channel);
+                step.outcomes.push(Outcome::Connect(way));
             }
             Link::Up(connection) if step.card.allows(&self.account, step.now) => {
                 self.register(step, connection);

@@ -130,9 +130,15 @@ impl Registration {
             self.links.end_inbound();
             return;
         }
+        let would_move = self.would_move(id);
         match self.links.own.lose(id) {
             Lost::Nothing => return,
             Lost::Asked => return self.not_moved(step),
+            // The registration goes on where it is, at once.
+            Lost::Used if would_move => {
+                self.not_moved(step);
+                return self.advance(step);
+            }
             Lost::Used => {}
         }
         let is_asked = self.links.own.asked().is_some();

@@ -10,7 +10,8 @@ use core::time::Duration;
 use lwm2m_objects::{Typed as _, typed::Server};
 
 use super::{
-    super::{connection::Session, retry::Attempts},
+    super::{connection::Session, event::ConnectionId, retry::Attempts},
+    lease::Lease,
     link::{Connection, Link},
     parameters::channel_of,
     registration::Registration,
@@ -30,6 +31,8 @@ impl Registration {
                 self.links.own = Link::Asked(to);
                 step.outcomes.push(Outcome::Disconnect(from.id));
             }
+            // The registration goes on over its own channel.
+            (Link::Asked(asked), Some(lease)) if asked.channel == lease.channel => {}
             (Link::Asked(asked), _) if asked.channel != channel => self.close(step),
             (Link::Up(up), Some(lease)) => {
                 if up.channel == channel {
@@ -64,6 +67,24 @@ impl Registration {
             Channel::Sms if can_reach(channel) => Channel::Sms,
             _ => Channel::Udp,
         }
+    }
+
+    /// The channel of a connection where none is up and the binding says this one. A registration that can't
+    /// have it now goes on where it is.
+    pub(super) fn way(&self, step: &Step<'_>, channel: Channel) -> Channel {
+        let stays = |lease: &&Lease| {
+            let next = lease.moves.next();
+            step.tree.is_holding() || next.is_some_and(|next| next > step.now)
+        };
+        let lease = self.lease.as_ref().filter(stays);
+        lease.map_or(channel, |lease| lease.channel)
+    }
+
+    /// Whether this connection is asked for, and would bring the registration to another channel.
+    pub(super) fn would_move(&self, id: ConnectionId) -> bool {
+        let asked = self.links.own.asked().filter(|asked| asked.id == id);
+        let channel = self.lease.as_ref().map(|lease| lease.channel);
+        asked.is_some_and(|asked| channel.is_some_and(|channel| channel != asked.channel))
     }
 
     /// Whether a connection that replaces another one would end the registration while a bootstrap is under

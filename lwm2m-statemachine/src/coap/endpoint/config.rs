@@ -127,10 +127,7 @@ impl fmt::Debug for Config {
 pub(super) struct Spans {
     pub(super) exchange_lifetime: u64,
     pub(super) non_lifetime: u64,
-    /// How long a message that came over SMS is remembered.
-    pub(super) sms_lifetime: u64,
-    /// How long a response to a request over SMS, or an acknowledgement, may take.
-    pub(super) sms_round_trip: u64,
+    pub(super) sms: SmsSpans,
     /// How long after its first transmission a message may be retransmitted (RFC 7252 §4.2).
     pub(super) max_transmit_span: u64,
     pub(super) acknowledgement_delay: u64,
@@ -146,14 +143,25 @@ pub(super) struct Spans {
     probing_rate: u64,
 }
 
+/// What takes longer over SMS, in milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SmsSpans {
+    /// How long a message that came is remembered.
+    pub(super) lifetime: u64,
+    /// How long a response to a request, or an acknowledgement, may take.
+    pub(super) round_trip: u64,
+}
+
 impl Spans {
     pub(super) fn new(config: &Config) -> Self {
         let parameters = &config.transmission;
         Self {
             exchange_lifetime: millis(parameters.exchange_lifetime()),
             non_lifetime: millis(parameters.non_lifetime()),
-            sms_lifetime: millis(config.over_sms().exchange_lifetime()),
-            sms_round_trip: millis(config.sms_round_trip()),
+            sms: SmsSpans {
+                lifetime: millis(config.over_sms().exchange_lifetime()),
+                round_trip: millis(config.sms_round_trip()),
+            },
             max_transmit_span: millis(parameters.max_transmit_span()),
             acknowledgement_delay: millis(config.acknowledgement_delay),
             response_timeout: millis(

@@ -114,7 +114,7 @@ impl Notifications {
         Self {
             table: Table::default(),
             ends: Ends::new(spans.non_lifetime),
-            sms_ends: Ends::new(spans.sms_round_trip),
+            sms_ends: Ends::new(spans.sms.round_trip),
             next_id: 0,
             per_peer: config.bounds.notifications_per_peer.max(1),
         }

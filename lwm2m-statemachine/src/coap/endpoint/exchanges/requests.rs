@@ -48,7 +48,7 @@ impl Requests {
             table: RequestTable::new(keys),
             timers: TimerQueue::new(),
             response_timeout: spans.response_timeout,
-            sms_timeout: spans.sms_round_trip,
+            sms_timeout: spans.sms.round_trip,
             per_peer: config.bounds.requests_per_peer,
         }
     }

@@ -65,7 +65,7 @@ impl Received {
             place: Place::default(),
         };
         let (lifetime, kind) = match (is_sms, confirmable) {
-            (true, _) => (self.spans.sms_lifetime, Lasting::Sms),
+            (true, _) => (self.spans.sms.lifetime, Lasting::Sms),
             (false, true) => (self.spans.exchange_lifetime, Lasting::Confirmable),
             (false, false) => (self.spans.non_lifetime, Lasting::NonConfirmable),
         };
