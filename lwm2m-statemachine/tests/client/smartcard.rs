@@ -2,11 +2,11 @@
 
 use core::time::Duration;
 
-use lwm2m_core::{Code, InstanceId, ObjectId};
+use lwm2m_core::{BindingMode, Code, InstanceId, ObjectId};
 use lwm2m_kit::{account, instance, path};
 use lwm2m_objects::{
     ObjectTree, Store,
-    typed::{AccessControl, AclTarget},
+    typed::{AccessControl, AclTarget, Device},
 };
 use lwm2m_statemachine::{AccountId, ClientConfig, ClientEvent, Session};
 
@@ -301,6 +301,7 @@ fn without_bootstrap_information_on_the_card_the_client_begins_with_what_the_fac
     }
 }
 
+<<<<<<< HEAD
 /// A walk that ends in an error doesn't say that the card is gone.
 #[test]
 fn a_card_that_can_not_be_read_holds_its_servers_back_and_is_asked_for_again() {
@@ -380,4 +381,56 @@ fn a_client_that_is_stopped_does_not_ask_again_for_a_card_that_could_not_be_read
     assert_eq!(hosts.client.poll_timeout(), None);
     hosts.client.start(hosts.now);
     assert_eq!(asked(&mut hosts), 1);
+=======
+/// The bootstrap file of a server that has a number.
+fn mobile_file() -> Vec<u8> {
+    [
+        &b"\x00\x02\x00\x42"[..], // two Objects, 66 bytes
+        b"\x00\x00\x00\x00\x29\x08\x05\x26",
+        b"\xC8\x00\x08coap://a",
+        b"\xC1\x01\x00\xC1\x02\x03\xC0\x03\xC0\x04\xC0\x05",
+        b"\xC1\x06\x03", // no security over SMS
+        b"\xC7\x09+491700",
+        b"\xC1\x0A\x65",
+        b"\x00\x01\x00\x00\x0F\x08\x06\x0C",
+        b"\xC1\x00\x65\xC1\x01\x64\xC1\x06\x00\xC1\x07U",
+    ]
+    .concat()
+}
+
+#[test]
+fn the_card_is_looked_at_before_a_connection_over_another_transport() {
+    let (mut objects, file) = (tree([]), mobile_file());
+    let device = Device {
+        supported_binding: BindingMode::UQS,
+        ..Device::example()
+    };
+    objects.add(Store::of([(InstanceId::ZERO, device)]));
+    let mut config = ClientConfig::new("example-client", [3; 32]);
+    config.announced.sms_number = Some("491700000000".into());
+    let mut hosts = Hosts::with(config, objects);
+    has(&mut hosts, Some(&file));
+    hosts.client.start(hosts.now);
+    assert_eq!(asked(&mut hosts), 1);
+    has(&mut hosts, Some(&file));
+    hosts.connect_all(Session::New);
+    assert_eq!(asked(&mut hosts), 1);
+    has(&mut hosts, Some(&file));
+    hosts.accept_all();
+    hosts.client.set(hosts.now, path("/1/6/7"), "S").unwrap();
+    assert_eq!(asked(&mut hosts), 1);
+    has(&mut hosts, Some(&file));
+    let update = hosts.update(CARD);
+    hosts.answer_code(&update, Code::CHANGED);
+    // A second connection is not for `Hosts`.
+    let connects = |hosts: &mut Hosts| {
+        let events = lwm2m_kit::events(&mut hosts.client);
+        let asks = |event: &ClientEvent| matches!(event, ClientEvent::SmartcardAsked);
+        let connects = |event: &ClientEvent| matches!(event, ClientEvent::Connect { .. });
+        (events.iter().any(asks), events.iter().any(connects))
+    };
+    assert_eq!(connects(&mut hosts), (true, false));
+    has(&mut hosts, Some(&file));
+    assert_eq!(connects(&mut hosts), (false, true));
+>>>>>>> 15c686a (Look at the smartcard before a connection over another transport (TS 5.2.3.2))
 }

@@ -37,7 +37,10 @@ impl Registration {
             (Link::Up(up), Some(lease)) => {
                 if up.channel == channel {
                     lease.moves = Attempts::default();
-                } else if !lease.moves.waits(step.now) && !step.tree.is_holding() {
+                } else if !lease.moves.waits(step.now)
+                    && !step.tree.is_holding()
+                    && step.card.allows_connection(&self.account, step.now)
+                {
                     step.outcomes.push(Outcome::Connect(channel));
                 }
             }
