@@ -83,6 +83,9 @@ pub struct BootstrapConfig {
     /// How many Object Instances all Objects together may have by what a Bootstrap-Server writes. A Write that would
     /// make more is answered 5.00. Default: 256.
     pub most_instances: usize,
+    /// How long a bootstrap may take in all, from its first command to its Finish. One that takes longer is rolled
+    /// back, even if commands come still: nobody else is served meanwhile. Default: 1 hour.
+    pub longest: Duration,
 }
 
 impl Default for BootstrapConfig {
@@ -92,6 +95,7 @@ impl Default for BootstrapConfig {
             attempts: 3,
             retry: Backoff::default(),
             most_instances: 256,
+            longest: Duration::from_secs(3600),
         }
     }
 }

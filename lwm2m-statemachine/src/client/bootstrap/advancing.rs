@@ -186,7 +186,7 @@ impl Bootstrap {
         }
         if session.is_open() {
             context.tree.roll_back();
-            self.old_until = Some(context.now + self.terms.settings.exchange_lifetime);
+            self.old_until = Some(context.now + self.terms.settings.limits.exchange_lifetime);
             self.commands.take();
             self.reports.push_back(Report::RolledBack);
         }

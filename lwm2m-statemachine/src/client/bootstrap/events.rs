@@ -227,7 +227,7 @@ impl Bootstrap {
         self.close();
         self.sequence.begun_by_server();
         let connection = (context.new_connection)();
-        let until = context.now + self.terms.settings.exchange_lifetime;
+        let until = context.now + self.terms.settings.limits.exchange_lifetime;
         self.session = Some(Session::waiting(account, access, connection, until));
         self.rearm(context);
         Ok(connection)
@@ -242,12 +242,12 @@ impl Bootstrap {
         context: &mut Context<'_>,
         connection: ConnectionId,
     ) {
-        let lifetime = self.terms.settings.exchange_lifetime;
+        let limits = self.terms.settings.limits;
         let own = self.session.as_mut();
         let Some(session) = own.filter(|session| session.connection == connection) else {
             return;
         };
-        match session.arrived(context.now, lifetime) {
+        match session.arrived(context.now, limits) {
             Arrival::First => self.opened(context),
             Arrival::Next | Arrival::Strange => {}
         }
@@ -260,13 +260,13 @@ impl Bootstrap {
         context: &mut Context<'_>,
         response: &MessageRef<'_>,
     ) {
-        let lifetime = self.terms.settings.exchange_lifetime;
+        let limits = self.terms.settings.limits;
         let Some(session) = &mut self.session else {
             return;
         };
         match response.code() {
             Code::CHANGED => {
-                if session.accepted(context.now, lifetime) {
+                if session.accepted(context.now, limits) {
                     self.opened(context);
                 }
             }

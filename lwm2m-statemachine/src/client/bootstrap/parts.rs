@@ -17,7 +17,7 @@ use super::{
     failures::Failures,
     meanwhile::Meanwhile,
     sequence::{Phase, Sequence},
-    session::Session,
+    session::{Limits, Session},
     timeout::AccountTimeout,
 };
 use crate::{
@@ -56,8 +56,8 @@ pub(super) struct Terms {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::client) struct Settings {
     config: BootstrapConfig,
-    /// How long the next command, or the Finish, is waited for (TS 5.2.3.3).
-    pub(super) exchange_lifetime: Duration,
+    /// How long a bootstrap may take.
+    pub(super) limits: Limits,
     /// How long the Bootstrap-Server may repeat its Finish (RFC 7252 §4.8.2).
     pub(super) linger: Duration,
 }
@@ -67,7 +67,10 @@ impl Settings {
         let transmission = &config.coap.transmission;
         Self {
             config: config.bootstrap,
-            exchange_lifetime: transmission.exchange_lifetime(),
+            limits: Limits {
+                exchange_lifetime: transmission.exchange_lifetime(),
+                longest: config.bootstrap.longest,
+            },
             linger: transmission.max_transmit_wait(),
         }
     }

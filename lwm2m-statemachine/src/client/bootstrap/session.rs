@@ -27,6 +27,17 @@ pub(super) struct Session {
     stage: Stage,
     /// When it ends if nothing comes.
     deadline: Option<Instant>,
+    /// When it ends whatever comes, once it is open.
+    end: Option<Instant>,
+}
+
+/// How long a bootstrap may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// How long the next command, or the Finish, is waited for (TS 5.2.3.3).
+    pub(super) exchange_lifetime: Duration,
+    /// How long the Finish is waited for in all.
+    pub(super) longest: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +79,7 @@ impl Session {
             by: BootstrapInitiator::Client,
             stage: Stage::Connecting,
             deadline: None,
+            end: None,
         }
     }
 
@@ -85,6 +97,7 @@ impl Session {
             by: BootstrapInitiator::BootstrapServer,
             stage: Stage::Waiting,
             deadline: Some(until),
+            end: None,
         }
     }
 
@@ -142,26 +155,26 @@ impl Session {
         Ok(true)
     }
 
-    /// A request has come. Each one counts, whatever its answer: the Finish is waited for `lifetime` longer.
-    pub(super) fn arrived(&mut self, now: Instant, lifetime: Duration) -> Arrival {
+    /// A request has come. Each one counts, whatever its answer: the Finish is waited for EXCHANGE_LIFETIME longer.
+    pub(super) fn arrived(&mut self, now: Instant, limits: Limits) -> Arrival {
         match self.stage {
             Stage::Connecting | Stage::Finished => return Arrival::Strange,
             Stage::Open(_) => {
-                self.deadline = Some(now + lifetime);
+                self.wait(now, limits);
                 return Arrival::Next;
             }
             Stage::Requesting(_) | Stage::Waiting => {}
         }
-        self.open(now, lifetime);
+        self.open(now, limits);
         Arrival::First
     }
 
     /// The Bootstrap-Request was accepted. Returns whether that is the first sign of the Bootstrap-Server: its
     /// commands may come before its answer, and then the time counts from them.
-    pub(super) fn accepted(&mut self, now: Instant, lifetime: Duration) -> bool {
+    pub(super) fn accepted(&mut self, now: Instant, limits: Limits) -> bool {
         let is_first = matches!(self.stage, Stage::Requesting(_));
         if is_first {
-            self.open(now, lifetime);
+            self.open(now, limits);
         }
         self.forget_request();
         is_first
@@ -180,9 +193,15 @@ impl Session {
         self.deadline = Some(until);
     }
 
-    fn open(&mut self, now: Instant, lifetime: Duration) {
+    fn open(&mut self, now: Instant, limits: Limits) {
         self.stage = Stage::Open(self.request());
-        self.deadline = Some(now + lifetime);
+        self.end = Some(now + limits.longest);
+        self.wait(now, limits);
+    }
+
+    fn wait(&mut self, now: Instant, limits: Limits) {
+        let next = now + limits.exchange_lifetime;
+        self.deadline = Some(self.end.map_or(next, |end| end.min(next)));
     }
 
     const fn forget_request(&mut self) {

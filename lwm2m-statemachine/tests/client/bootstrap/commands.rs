@@ -6,7 +6,11 @@ use lwm2m_core::{
 };
 use lwm2m_kit::path;
 use lwm2m_objects::{Change, ObjectTree, typed::Server};
-use lwm2m_statemachine::coap::{BlockOption, MessageType, Token};
+use lwm2m_statemachine::{
+    ClientEvent,
+    client::BootstrapFailure,
+    coap::{BlockOption, MessageType, Token},
+};
 
 use super::{Station, bootstrap_server, delete, discover, encoded, finish, has, put, write};
 use crate::{
@@ -287,6 +291,27 @@ fn a_write_in_blocks_may_take_its_time() {
         station.pass(core::time::Duration::from_secs(90));
         assert_eq!(station.events(), []);
     }
+}
+
+/// Nobody else is served meanwhile, so a Bootstrap-Server that never comes to its Finish isn't waited for.
+#[test]
+fn a_bootstrap_has_an_end_even_if_commands_come() {
+    let mut station = Station::begun();
+    let begun = station.now;
+    let events = loop {
+        assert_eq!(station.code(discover("/")), Code::CONTENT);
+        station.pass(core::time::Duration::from_secs(200));
+        let events = station.events();
+        if !events.is_empty() {
+            break events;
+        }
+    };
+    let reason = BootstrapFailure::NotFinished;
+    let [ClientEvent::BootstrapFailed { reason: told, .. }] = events[..] else {
+        panic!("{events:?}");
+    };
+    assert_eq!(told, reason);
+    assert_eq!(station.now.saturating_duration_since(begun).as_secs(), 3600);
 }
 
 /// The Client isn't a server for the Bootstrap-Server beyond this interface, and nothing is observed.
