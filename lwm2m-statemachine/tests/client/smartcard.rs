@@ -301,7 +301,6 @@ fn without_bootstrap_information_on_the_card_the_client_begins_with_what_the_fac
     }
 }
 
-<<<<<<< HEAD
 /// A walk that ends in an error doesn't say that the card is gone.
 #[test]
 fn a_card_that_can_not_be_read_holds_its_servers_back_and_is_asked_for_again() {
@@ -381,7 +380,8 @@ fn a_client_that_is_stopped_does_not_ask_again_for_a_card_that_could_not_be_read
     assert_eq!(hosts.client.poll_timeout(), None);
     hosts.client.start(hosts.now);
     assert_eq!(asked(&mut hosts), 1);
-=======
+}
+
 /// The bootstrap file of a server that has a number.
 fn mobile_file() -> Vec<u8> {
     [
@@ -432,5 +432,4 @@ fn the_card_is_looked_at_before_a_connection_over_another_transport() {
     assert_eq!(connects(&mut hosts), (true, false));
     has(&mut hosts, Some(&file));
     assert_eq!(connects(&mut hosts), (false, true));
->>>>>>> 15c686a (Look at the smartcard before a connection over another transport (TS 5.2.3.2))
 }
