@@ -489,3 +489,25 @@ fn a_short_message_that_comes_before_the_connection_is_up_is_served() {
     let sms = mobile.client.inbound(mobile.now, from);
     assert_eq!(sms, Ok(asked), "of the server's short messages");
 }
+
+/// The binding may become known by an Update, or by a Register.
+#[test]
+fn a_connection_that_the_server_has_begun_over_sms_ends_when_the_binding_has_no_sms() {
+    for code in [Code::CHANGED, Code::NOT_FOUND] {
+        let mut mobile = Mobile::registered(no_sec(), BindingMode::US);
+        let from = Inbound::Sms { number: NUMBER };
+        let begun = mobile.client.inbound(mobile.now, from).unwrap();
+        mobile.add_link(begun, "begun");
+        mobile.write_binding("udp", "U");
+        mobile.steps();
+        mobile.answer_code(code);
+        if code == Code::CHANGED {
+            assert_eq!(mobile.steps(), ["updated", "disconnect begun"]);
+        } else {
+            let register = ["udp: 0.02 /rd b=U", "failed: the server answered 4.04"];
+            assert_eq!(mobile.steps(), register);
+            mobile.accept_register();
+            assert_eq!(mobile.steps(), ["registered", "disconnect begun"]);
+        }
+    }
+}

@@ -278,8 +278,12 @@ impl Registration {
             Ok(location) => {
                 self.attempts = Attempts::default();
                 let path = location.to_string();
+                let has_sms = known.has_sms();
                 self.lease = Some(Lease::new(location, known, accepted));
                 step.outcomes.push(Outcome::Registered { location: path });
+                if !has_sms {
+                    self.close_inbound(step);
+                }
             }
             Err(reason) => self.fail(step, reason, retry_after(response)),
         }
