@@ -31,6 +31,10 @@
 //! doesn't go on within a third of [`Settings::handshake`], it was the peer's. A forged message that
 //! is well-formed and has the right number can still end a handshake: the peer begins anew.
 //!
+//! What would end an established session doesn't reach it either: records too short for their suite. And with
+//! CBC the MAC comes before the encryption, as encrypt-then-MAC (RFC 7366) isn't offered: with it OpenSSL
+//! takes a wrong MAC for fatal.
+//!
 //! A server sends a HelloVerifyRequest (RFC 6347 §4.2.1) before it does anything costly. The crate has no
 //! `DTLSv1_listen`, so each half-open handshake is a session, and the caller bounds their number. But
 //! the cookie is an HMAC of the peer and its ClientHello: a handshake whose session is gone is made

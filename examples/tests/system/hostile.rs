@@ -52,9 +52,9 @@ fn assert_unmoved(end: &End, datagram: &[u8]) {
 
 #[test]
 fn an_established_session_is_moved_by_nothing_forged() {
-    let world = World::new();
-    for credentials in [psk(), world.certificate(HOST)] {
-        let mut pair = world.pair(&credentials);
+    for suite in Suite::ALL {
+        let world = World::offering(&[suite]);
+        let mut pair = world.pair(&world.keys_for(suite));
         pair.assert_works();
         for datagram in hostile() {
             pair.client.take(NOW, &datagram);
@@ -68,18 +68,44 @@ fn an_established_session_is_moved_by_nothing_forged() {
 
 #[test]
 fn each_changed_bit_of_a_record_is_seen() {
-    let world = World::new();
-    let mut pair = world.pair(&psk());
-    let sealed = pair.client.seal(b"hello");
-    for bit in 0..sealed.len() * 8 {
-        let mut forged = sealed.clone();
-        forged[bit / 8] ^= 1 << (bit % 8);
-        pair.server.take(NOW, &forged);
-        assert_unmoved(&pair.server, &forged);
+    for suite in Suite::ALL {
+        let world = World::offering(&[suite]);
+        let mut pair = world.pair(&world.keys_for(suite));
+        let sealed = pair.client.seal(b"hello");
+        for bit in 0..sealed.len() * 8 {
+            let mut forged = sealed.clone();
+            forged[bit / 8] ^= 1 << (bit % 8);
+            pair.server.take(NOW, &forged);
+            assert_unmoved(&pair.server, &forged);
+        }
+        pair.server.take(NOW, &sealed);
+        assert_eq!(pair.server.payloads.pop().as_deref(), Some(&b"hello"[..]));
+        pair.assert_works();
     }
-    pair.server.take(NOW, &sealed);
-    assert_eq!(pair.server.payloads.pop().as_deref(), Some(&b"hello"[..]));
-    pair.assert_works();
+}
+
+#[test]
+fn forged_records_of_any_length_are_dropped_in_and_after_a_handshake() {
+    for suite in Suite::ALL {
+        let world = World::offering(&[suite]);
+        let (mut client, mut server) = (world.client_stack(), world.server_stack());
+        let keys = world.keys_for(suite);
+        let mut pair = Pair::try_begin(&mut client, &mut server, &keys).unwrap();
+        loop {
+            for length in 0..=100 {
+                let forged = record(23, 1, 250, &vec![0x5A; length]);
+                pair.client.take(NOW, &forged);
+                pair.server.take(NOW, &forged);
+                for end in [&pair.client, &pair.server] {
+                    assert_eq!(end.error, None, "{suite}, {length}");
+                }
+            }
+            if !(pair.pass_to_server(NOW) | pair.pass_to_client(NOW)) {
+                break;
+            }
+        }
+        pair.assert_works();
+    }
 }
 
 #[test]
@@ -235,11 +261,7 @@ fn deliver_twice(pair: &mut Pair) {
 fn repeated_datagrams_do_no_harm() {
     for suite in Suite::ALL {
         let world = World::offering(&[suite]);
-        let credentials = if suite.is_psk() {
-            psk()
-        } else {
-            world.certificate(HOST)
-        };
+        let credentials = world.keys_for(suite);
         let (mut client, mut server) = (world.client_stack(), world.server_stack());
         // A full handshake, then a resumed one.
         for resumed in [false, true] {

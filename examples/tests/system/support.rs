@@ -162,6 +162,15 @@ impl World {
         world
     }
 
+    /// The Client's keys for a suite.
+    pub(crate) fn keys_for(&self, suite: Suite) -> ClientCredentials {
+        if suite.is_psk() {
+            psk()
+        } else {
+            self.certificate(HOST)
+        }
+    }
+
     pub(crate) fn certificate(&self, host: &str) -> ClientCredentials {
         ClientCredentials::Certificate {
             certificate: self.client.certificate.clone(),

@@ -13,6 +13,11 @@ use crate::secure::credentials::{KnownClients, ServerCredentials};
 use crate::secure::session::{Refusal, StackError};
 use crate::secure::suite::Suite;
 
+/// `SSL_OP_NO_ENCRYPT_THEN_MAC`, which the crate doesn't name. With encrypt-then-MAC (RFC 7366) OpenSSL ends
+/// a session at a record whose MAC is wrong, which anybody can send; without, it drops the record, as
+/// RFC 6347 §4.1.2.7 wants it.
+const NO_ENCRYPT_THEN_MAC: SslOptions = SslOptions::from_bits_retain(1 << 19);
+
 /// The context of all sessions as a client. What belongs to an account, each session adds.
 pub(super) fn of_client(settings: &Settings) -> Result<SslContext, StackError> {
     let mut context = common(settings.suites()).map_err(library)?;
@@ -73,7 +78,10 @@ fn common(suites: impl Iterator<Item = Suite> + Clone) -> Result<SslContextBuild
     context.set_sigalgs_list("ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512")?;
     context.set_options(
         // The MTU is told, not asked for; after lost flights OpenSSL would ask for a lower one.
-        SslOptions::NO_QUERY_MTU | SslOptions::NO_RENEGOTIATION | SslOptions::NO_COMPRESSION,
+        SslOptions::NO_QUERY_MTU
+            | SslOptions::NO_RENEGOTIATION
+            | SslOptions::NO_COMPRESSION
+            | NO_ENCRYPT_THEN_MAC,
     );
     Ok(context)
 }
@@ -90,6 +98,12 @@ fn security_level(mut suites: impl Iterator<Item = Suite>) -> u32 {
 pub(super) fn cipher_list(suites: impl Iterator<Item = Suite>) -> String {
     let names: Vec<_> = suites.map(cipher_name).collect();
     names.join(":")
+}
+
+/// The suite that OpenSSL calls so.
+pub(super) fn suite_of(name: &str) -> Option<Suite> {
+    let mut all = Suite::ALL.into_iter();
+    all.find(|&suite| cipher_name(suite) == name)
 }
 
 /// What OpenSSL calls it.

@@ -10,6 +10,7 @@ use openssl::ssl::{Error, ErrorCode, ShutdownState, Ssl, SslStream, SslVerifyMod
 use openssl::x509::X509VerifyResult;
 
 use super::certificate::{Expected, names};
+use super::context::suite_of;
 use super::cookie::{Baker, Taste};
 use super::kept::{Facts, OfAccount, OfAccounts};
 use super::wire::{Sieve, Sifted, Wire};
@@ -187,6 +188,9 @@ impl SystemSession {
         };
         let ssl = self.tls.ssl();
         let resumed = ssl.session_reused();
+        if let Some(suite) = ssl.current_cipher().and_then(|own| suite_of(own.name())) {
+            self.sieve.expect(suite);
+        }
         if let (Role::Client { account, kept }, Some(session)) = (&self.role, ssl.session()) {
             kept.keep(account, session.to_owned());
         }

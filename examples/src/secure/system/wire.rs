@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 
+use crate::secure::suite::Suite;
+
 /// What OpenSSL takes for its socket: each read takes one datagram, each write makes one.
 #[derive(Debug, Default)]
 pub(super) struct Wire {
@@ -59,20 +61,56 @@ pub(super) struct Sifted {
 /// protection (epoch 0), records of an unknown type, broken handshake messages. Also takes out what
 /// follows the last whole record.
 ///
+/// A sealed record that is too short for its suite ends a session in OpenSSL 3.0.19, so it is taken out too.
+///
 /// It also numbers the records without protection anew. OpenSSL takes the numbers as they come, and a
 /// forged record with a high one would make all of the peer too old.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Sieve {
     passed: u64,
+    /// The least length of what is in a sealed record, in bytes.
+    least: usize,
+}
+
+impl Default for Sieve {
+    /// OpenSSL keeps sealed records that come too early until it knows the suite. So until then the least is
+    /// that of GCM; a shorter one, such as an alert with CCM_8, is as good as lost.
+    fn default() -> Self {
+        Self {
+            passed: 0,
+            least: least(Suite::EcdheEcdsaAes128GcmSha256),
+        }
+    }
+}
+
+/// How long a sealed record without content is, in bytes.
+const fn least(suite: Suite) -> usize {
+    match suite {
+        // The explicit nonce and the tag (RFC 6655 §3).
+        Suite::PskAes128Ccm8 | Suite::EcdheEcdsaAes128Ccm8 => 8 + 8,
+        // RFC 5288 §3.
+        Suite::EcdheEcdsaAes128GcmSha256 => 8 + 16,
+        // The IV, the MAC and a block of padding (RFC 5246 §6.2.3.2).
+        Suite::PskAes128CbcSha256 | Suite::EcdheEcdsaAes128CbcSha256 => 16 + 32 + 16,
+    }
 }
 
 impl Sieve {
+    /// The handshake is over, and has this suite.
+    pub(super) const fn expect(&mut self, suite: Suite) {
+        self.least = least(suite);
+    }
+
     pub(super) fn sift(&mut self, datagram: &[u8]) -> Sifted {
         let mut sifted = Sifted::default();
         let mut rest = datagram;
         while let Some((record, after)) = split_record(rest) {
             match Record::of(record) {
-                Some(Record::Sealed) => sifted.records.extend_from_slice(record),
+                Some(Record::Sealed(length)) => {
+                    if length >= self.least {
+                        sifted.records.extend_from_slice(record);
+                    }
+                }
                 Some(Record::Plain) => {
                     if let Some(numbered) = self.number(record) {
                         sifted.records.extend(numbered);
@@ -108,8 +146,8 @@ fn split_record(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 enum Record {
-    /// With protection: OpenSSL judges it.
-    Sealed,
+    /// With protection, this long: OpenSSL judges it.
+    Sealed(usize),
     /// A step of a handshake, without protection.
     Plain,
     /// A fatal alert without protection (RFC 5246 §7.2).
@@ -127,7 +165,7 @@ impl Record {
         let [content_type, _, _, epoch_high, epoch_low, ..] = *header;
         let is_plain = [epoch_high, epoch_low] == [0, 0];
         match (content_type, fragment) {
-            (CHANGE_CIPHER_SPEC..=DATA, _) if !is_plain => Some(Self::Sealed),
+            (CHANGE_CIPHER_SPEC..=DATA, sealed) if !is_plain => Some(Self::Sealed(sealed.len())),
             (CHANGE_CIPHER_SPEC, [1]) => Some(Self::Plain),
             (ALERT, &[FATAL, description]) => Some(Self::PlainAlert(description)),
             (HANDSHAKE, messages) if are_messages(messages) => Some(Self::Plain),
@@ -210,11 +248,16 @@ mod tests {
     fn records_without_protection_are_numbered_anew() {
         let mut high = record(20, 0, &[1]);
         high[5..11].fill(255);
-        let mut sealed = record(23, 1, &[1]);
+        let mut sealed = record(23, 1, &[1; 24]);
         sealed[5..11].fill(9);
         let mut sieve = Sieve::default();
         let sifted = sieve.sift(&[&high[..], &sealed, &high].concat()).records;
-        let numbers: Vec<_> = sifted.chunks(14).map(|record| &record[3..11]).collect();
+        let mut rest = &sifted[..];
+        let mut numbers = Vec::new();
+        while let Some((record, after)) = split_record(rest) {
+            numbers.push(&record[3..11]);
+            rest = after;
+        }
         assert_eq!(
             numbers,
             [[0; 8], [0, 1, 9, 9, 9, 9, 9, 9], [0, 0, 0, 0, 0, 0, 0, 1]]
@@ -235,15 +278,15 @@ mod tests {
             (22, 0, &message[..11], false),
             (22, 0, &beyond_the_message, false),
             (22, 0, &[], false),
-            (22, 1, &message[..5], true),
+            (22, 1, &[5; 24], true),
             (20, 0, &[1], true),
             (20, 0, &[2], false),
             (20, 0, &[1, 1], false),
-            (20, 1, &[2], true),
-            (23, 0, &[2], false),
-            (23, 1, &[2], true),
-            (25, 1, &[2], false),
-            (19, 1, &[2], false),
+            (20, 1, &[2; 24], true),
+            (23, 0, &[2; 24], false),
+            (23, 1, &[2; 24], true),
+            (25, 1, &[2; 24], false),
+            (19, 1, &[2; 24], false),
         ] {
             let datagram = record(content_type, epoch, fragment);
             let expected = if good { datagram.clone() } else { Vec::new() };
@@ -252,8 +295,29 @@ mod tests {
     }
 
     #[test]
+    fn sealed_records_too_short_for_their_suite_are_taken_out() {
+        let known = Suite::ALL.map(Some);
+        for suite in known.into_iter().chain([None]) {
+            let mut sieve = Sieve::default();
+            if let Some(suite) = suite {
+                sieve.expect(suite);
+            }
+            let least = match suite {
+                Some(Suite::PskAes128Ccm8 | Suite::EcdheEcdsaAes128Ccm8) => 16,
+                Some(Suite::PskAes128CbcSha256 | Suite::EcdheEcdsaAes128CbcSha256) => 64,
+                Some(Suite::EcdheEcdsaAes128GcmSha256) | None => 24,
+            };
+            for length in 0..100 {
+                let sealed = record(21, 1, &vec![7; length]);
+                let passes = !sieve.sift(&sealed).records.is_empty();
+                assert_eq!(passes, length >= least, "{suite:?}, {length}");
+            }
+        }
+    }
+
+    #[test]
     fn what_is_no_record_is_taken_out() {
-        let whole = record(23, 1, &[1, 2, 3]);
+        let whole = record(23, 1, &[1; 24]);
         for tail in [&b""[..], &[23], &whole[..13], &whole[..15]] {
             let datagram = [&whole[..], tail].concat();
             let expected = Sifted {
