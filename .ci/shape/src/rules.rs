@@ -221,7 +221,7 @@ pub const ORDERS: &[Order] = &[
             &["failing", "handing_over"],
             &["moving", "waiting"],
             &["requests", "answers", "operations"],
-            &["machine"],
+            &["by_sms", "machine"],
         ],
     },
     Order {

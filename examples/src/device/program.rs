@@ -3,13 +3,13 @@
 use core::{net::SocketAddr, time::Duration};
 use std::io;
 
-use lwm2m_core::{InstanceId, Instant, ObjectId, Path};
+use lwm2m_core::{InstanceId, Instant, ObjectId, Path, Transport};
 use lwm2m_objects::{
     FetchFailure, ObjectTree, software::SoftwareManagementObject, typed::SecurityMode,
 };
 use lwm2m_statemachine::{
     Client, ClientConfig, ClientEvent, Reliability,
-    client::{AccountId, ConnectionId, DeferredOperation, Session, Transport},
+    client::{AccountId, ConnectionId, DeferredOperation, Session},
 };
 
 use super::{

@@ -2,12 +2,9 @@
 
 use core::fmt;
 
-use lwm2m_core::{Instant, Path};
+use lwm2m_core::{Instant, Path, Transport};
 use lwm2m_objects::Change;
-use lwm2m_statemachine::{
-    Client, ClientEvent,
-    client::{DownloadOutcome, Transport},
-};
+use lwm2m_statemachine::{Client, ClientEvent, client::DownloadOutcome};
 use serde_json::Value as Json;
 
 use super::{directory::Directory, line::Line, show};
@@ -37,9 +34,13 @@ fn registration(event: &ClientEvent, directory: &Directory, now: Instant) -> Opt
     Some(vec![match event {
         ClientEvent::Connect {
             account,
-            transport: Transport::Sms { number },
+            transport: Transport::Sms,
+            security,
             ..
-        } => about("connecting", account).word("number", number),
+        } => {
+            let number = security.sms.server_number.as_deref();
+            about("connecting", account).word("number", number.unwrap_or_default())
+        }
         ClientEvent::Connect { account, uri, .. } => about("connecting", account).word("uri", uri),
         ClientEvent::Disconnect { connection } => {
             let line = Line::new("disconnected");

@@ -7,7 +7,7 @@ mod failure;
 use alloc::{collections::VecDeque, string::String, vec::Vec};
 use core::fmt;
 
-use lwm2m_core::{Code, InstanceId, Instant, Operation, Path, ShortServerId};
+use lwm2m_core::{Code, InstanceId, Instant, Operation, Path, ShortServerId, Transport};
 use lwm2m_objects::{Change, FetchFailure, SnapshotError, bootstrap::Inconsistency, typed};
 use thiserror::Error;
 
@@ -104,20 +104,6 @@ impl fmt::Display for ConnectionId {
     }
 }
 
-/// What a connection to a server is made over (TS 8.6).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Transport {
-    /// UDP, to the URI of the server. [`typed::Security::material`] has the keys.
-    Udp,
-    /// Short messages (TS 8.6.2). [`typed::Security::sms`] says how they are secured, and has the keys.
-    /// A device that can't send them answers with [`disconnected`](super::Client::disconnected).
-    Sms {
-        /// The MSISDN of the server (Security Object, Resource 9).
-        number: String,
-    },
-}
-
 /// The events that wait for the application.
 pub(super) type Events = VecDeque<ClientEvent>;
 
@@ -146,7 +132,10 @@ pub enum ClientEvent {
         connection: ConnectionId,
         /// The account.
         account: AccountId,
-        /// What it is made over, as the binding of the account says (TS 5.3.1.1).
+        /// What it is made over, as the binding of the account says (TS 5.3.1.1): UDP, to the URI, or
+        /// SMS, to the number of the server ([`typed::SmsSecurity::server_number`]), which is there then. A
+        /// device that can't send short messages answers with
+        /// [`disconnected`](super::Client::disconnected), and is asked again later.
         transport: Transport,
         /// The URI of its server (Security Object, Resource 0); [`ServerUri`](lwm2m_core::ServerUri) parses
         /// it.

@@ -40,7 +40,7 @@ pub use self::{
         AccountId, AccountRole, AccountStatus, BootstrapFailure, BootstrapInitiator,
         BootstrapRefusal, BootstrapState, ClientEvent, ConnectionId, DeferredEnd, DeferredError,
         DeferredId, DeferredOperation, DownloadOutcome, DownloadStatus, FailureKind, InvalidAnswer,
-        ObservationStatus, RegistrationFailure, RegistrationState, StoredNotifications, Transport,
+        ObservationStatus, RegistrationFailure, RegistrationState, StoredNotifications,
     },
     objects::ObjectSet,
     usage::ClientUsage,

@@ -56,7 +56,7 @@ impl Parts {
         let attributes = AttributeStore::new(config.most_attributes);
         let takes = Takes {
             udp: config.coap.transmission.max_transmit_wait(),
-            sms: config.coap.sms_round_trip(),
+            sms: config.coap.all_over_sms(),
         };
         let reporting = Reporting::new(&config);
         let (retry, settings) = (config.retry, Settings::of(&config));

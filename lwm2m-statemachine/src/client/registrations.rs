@@ -16,7 +16,7 @@ mod step;
 
 use alloc::{collections::VecDeque, vec::Vec};
 
-use lwm2m_core::{InstanceId, Instant, ObjectId, Path, ResourceId, ShortServerId};
+use lwm2m_core::{InstanceId, Instant, ObjectId, Path, ResourceId, ShortServerId, Transport};
 use lwm2m_objects::{ObjectTree, Typed as _, typed::Security};
 
 use self::{
@@ -32,8 +32,7 @@ use super::{
     accounts::{self, Caller},
     connection::{InboundRefusal, Session},
     event::{
-        AccountId, AccountStatus, ClientEvent, ConnectionId, RegistrationFailure,
-        RegistrationState, Transport,
+        AccountId, AccountStatus, ClientEvent, ConnectionId, RegistrationFailure, RegistrationState,
     },
     timers::{Timer, Timers},
 };
@@ -660,9 +659,7 @@ impl Registrations {
                 account,
                 transport: match channel {
                     Channel::Udp => Transport::Udp,
-                    Channel::Sms => Transport::Sms {
-                        number: security.sms.server_number.clone().unwrap_or_default(),
-                    },
+                    Channel::Sms => Transport::Sms,
                 },
                 uri: security.server_uri.clone(),
                 security,

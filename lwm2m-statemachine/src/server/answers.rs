@@ -36,7 +36,7 @@ impl<P: Peer> Server<P> {
                 response,
                 body,
                 observing,
-            } => self.handle_response(now, request, &response, &body, observing),
+            } => self.handle_response(now, origin, request, (&response, &body), observing),
             Incoming::Notification {
                 request,
                 response,
@@ -49,7 +49,9 @@ impl<P: Peer> Server<P> {
             Incoming::RequestReset { request } => {
                 let registration = self.calls.operation_of(request);
                 self.end_operation(now, request, Outcome::Reset);
-                if let Some(registration) = registration {
+                if let Some(registration) = registration
+                    && self.registrar.is_reached_at(origin, registration)
+                {
                     self.sleepers(now).heard_from(registration);
                 }
             }
@@ -61,9 +63,9 @@ impl<P: Peer> Server<P> {
     fn handle_response(
         &mut self,
         now: Instant,
+        origin: &Origin<'_, P>,
         request: RequestId,
-        response: &MessageRef<'_>,
-        body: &[u8],
+        (response, body): (&MessageRef<'_>, &[u8]),
         observing: bool,
     ) {
         let Some(ended) = self.calls.take_operation(request) else {
@@ -74,7 +76,12 @@ impl<P: Peer> Server<P> {
             return;
         };
         let (registration, call) = (ended.key.client, ended.call);
-        self.registrar.confirm(registration);
+        // An answer over SMS shows neither that the address of the Register is true, nor that the client
+        // listens there.
+        let is_there = self.registrar.is_reached_at(origin, registration);
+        if is_there {
+            self.registrar.confirm(registration);
+        }
         let outcome = match self.registrar.get(registration) {
             None => Outcome::ClientGone,
             Some(client) => {
@@ -90,7 +97,9 @@ impl<P: Peer> Server<P> {
             outcome
         };
         self.answered(now, ended, outcome);
-        self.sleepers(now).heard_from(registration);
+        if is_there {
+            self.sleepers(now).heard_from(registration);
+        }
     }
 
     /// The client will send notifications. `outcome` is what its answer means apart from that.

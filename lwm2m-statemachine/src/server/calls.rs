@@ -34,6 +34,9 @@ pub enum CallError {
     /// instead.
     #[error("the peer of the client is gone")]
     PeerGone,
+    /// The binding of the client has no SMS (TS 5.3.1.1).
+    #[error("the client isn't reached over SMS")]
+    NoSms,
     /// The call isn't valid; the same call fails again.
     #[error("{0}")]
     Invalid(#[from] InvalidCall),

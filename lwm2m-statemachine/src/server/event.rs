@@ -75,8 +75,8 @@ pub enum ServerEvent<P> {
     /// enough](super::QueueMode::awake), or didn't answer a request, or its peer is gone: operations wait
     /// until it is heard again. Nothing is told of a client whose registration or Queue Mode ends.
     ///
-    /// If it has [a number](Registration::trigger_number) for that, a Registration Update Trigger by SMS
-    /// wakes it (TS 8.4).
+    /// If it has [a number](Registration::trigger_number) for that, a [Registration Update
+    /// Trigger](super::BySms::trigger_update) by SMS wakes it (TS 8.4).
     Asleep {
         /// The registration.
         registration: RegistrationId,

@@ -18,9 +18,11 @@ impl<P: Peer> Server<P> {
         while let Some(event) = self.endpoint.poll_event() {
             match event {
                 Event::RequestFailed {
-                    request, reason, ..
+                    request,
+                    peer,
+                    reason,
                 } => {
-                    self.sleepers(now).operation_failed(request, reason);
+                    self.sleepers(now).operation_failed(request, &peer, reason);
                     self.lose_observation(request, reason);
                 }
                 Event::NotificationLost {

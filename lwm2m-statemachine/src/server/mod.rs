@@ -105,6 +105,7 @@
 //!   `handing_over` has what waits go on after a new Register, and `waiting` has the calls about it.
 
 mod answers;
+mod by_sms;
 mod calls;
 mod config;
 mod definitions;
@@ -125,6 +126,7 @@ mod waiting;
 mod waking;
 
 pub use self::{
+    by_sms::BySms,
     calls::{CallError, Overload},
     config::{QueueMode, ServerBounds, ServerConfig, UnknownParameters},
     definitions::ClientDefinitions,

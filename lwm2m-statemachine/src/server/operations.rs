@@ -1,8 +1,8 @@
 //! The operations that a server offers, as calls (TS 5.4, 5.5).
 
 use lwm2m_core::{
-    Arguments, AttributesUpdate, ContentFormat, InstanceId, Instant, ObjectId, Path, WriteMode,
-    codec::Content,
+    Arguments, AttributesUpdate, ContentFormat, InstanceId, Instant, ObjectId, Path, Transport,
+    WriteMode, codec::Content,
 };
 
 use super::{
@@ -16,8 +16,19 @@ use super::{
 use crate::{
     coap::RequestId,
     downlink::{Call, QueuedRequest},
-    machine::Peer,
+    machine::{Channel, Peer},
 };
+
+/// Where a call goes.
+#[derive(Clone, Copy)]
+pub(super) enum Way<P> {
+    /// To where the client is registered.
+    Registered,
+    /// There, too; the observation of this request ends with it.
+    Observing(RequestId),
+    /// To this peer, over SMS.
+    Sms(P),
+}
 
 /// The operations (TS 5.4, 5.5). All requests are confirmable (TS 8.2) and go to paths below the
 /// client's alternate path (TS 8.2.2).
@@ -37,7 +48,12 @@ impl<P: Peer> Server<P> {
         path: Path,
         format: Option<ContentFormat>,
     ) -> Result<OperationId, CallError> {
-        self.call(now, registration, &Call::Read(path, format), None)
+        self.call(
+            now,
+            registration,
+            &Call::Read(path, format),
+            Way::Registered,
+        )
     }
 
     /// Asks for the Object Instances, Resources and attributes at and below an Object, an Object
@@ -48,7 +64,7 @@ impl<P: Peer> Server<P> {
         registration: RegistrationId,
         path: Path,
     ) -> Result<OperationId, CallError> {
-        self.call(now, registration, &Call::Discover(path), None)
+        self.call(now, registration, &Call::Discover(path), Way::Registered)
     }
 
     /// Writes an Object Instance or a Resource, in TLV unless another format is given (TS 5.4.3).
@@ -65,7 +81,7 @@ impl<P: Peer> Server<P> {
         content: &Content,
     ) -> Result<OperationId, CallError> {
         let call = Call::Write(path, mode, format, content);
-        self.call(now, registration, &call, None)
+        self.call(now, registration, &call, Way::Registered)
     }
 
     /// Sets and unsets the attributes of an Object, an Object Instance or a Resource that govern
@@ -78,7 +94,7 @@ impl<P: Peer> Server<P> {
         update: &AttributesUpdate,
     ) -> Result<OperationId, CallError> {
         let call = Call::WriteAttributes(path, update);
-        self.call(now, registration, &call, None)
+        self.call(now, registration, &call, Way::Registered)
     }
 
     /// Executes a Resource (TS 5.4.5).
@@ -90,7 +106,7 @@ impl<P: Peer> Server<P> {
         arguments: &Arguments<'_>,
     ) -> Result<OperationId, CallError> {
         let call = Call::Execute(path, *arguments);
-        self.call(now, registration, &call, None)
+        self.call(now, registration, &call, Way::Registered)
     }
 
     /// Creates an Object Instance, in TLV unless another format is given (TS 5.4.6).
@@ -108,7 +124,7 @@ impl<P: Peer> Server<P> {
         content: &Content,
     ) -> Result<OperationId, CallError> {
         let call = Call::Create(object, instance, format, content);
-        self.call(now, registration, &call, None)
+        self.call(now, registration, &call, Way::Registered)
     }
 
     /// Deletes an Object Instance (TS 5.4.7).
@@ -118,7 +134,7 @@ impl<P: Peer> Server<P> {
         registration: RegistrationId,
         path: Path,
     ) -> Result<OperationId, CallError> {
-        self.call(now, registration, &Call::Delete(path), None)
+        self.call(now, registration, &Call::Delete(path), Way::Registered)
     }
 
     /// Observes an Object, an Object Instance or a Resource, in this format or in one that the
@@ -135,7 +151,12 @@ impl<P: Peer> Server<P> {
         path: Path,
         format: Option<ContentFormat>,
     ) -> Result<OperationId, CallError> {
-        self.call(now, registration, &Call::Observe(path, format), None)
+        self.call(
+            now,
+            registration,
+            &Call::Observe(path, format),
+            Way::Registered,
+        )
     }
 
     /// Cancels an observation with a request (TS 5.5.3, Observe: 1), whose answer has the current
@@ -152,7 +173,8 @@ impl<P: Peer> Server<P> {
         let observed = *observed.ok_or(CallError::UnknownObservation)?;
         let call = Call::Cancel(observed.path, observed.accept);
         let registration = observation.registration();
-        let operation = self.call(now, registration, &call, Some(observed.request))?;
+        let way = Way::Observing(observed.request);
+        let operation = self.call(now, registration, &call, way)?;
         // While the request waits, notifications of the observation still tell that the client is awake.
         let was_there = if self.calls.is_waiting(operation) {
             self.calls.end_observing(observation)
@@ -180,24 +202,34 @@ impl<P: Peer> Server<P> {
         Ok(())
     }
 
-    /// Queues a call and sends it, or holds it until its client is awake. `cancels` is the request of the
-    /// observation that it cancels.
-    fn call(
+    /// Queues a call and sends it, or holds it until its client is awake. What goes over SMS to a client
+    /// that has registered elsewhere isn't held.
+    pub(super) fn call(
         &mut self,
         now: Instant,
         registration: RegistrationId,
         call: &Call<'_>,
-        cancels: Option<RequestId>,
+        way: Way<&P>,
     ) -> Result<OperationId, CallError> {
         if self.registrar.expire_if_due(now, registration) {
             self.tell_departures(now);
         }
         let client = self.registrar.get(registration);
         let client = client.ok_or(CallError::UnknownRegistration)?;
-        let is_held = client.is_in_queue_mode();
-        if !is_held && !client.is_reachable() {
+        let (peer, channel) = match way {
+            Way::Sms(_) if !client.binding().has(Transport::Sms) => return Err(CallError::NoSms),
+            Way::Sms(peer) => (peer, Channel::Sms),
+            Way::Registered | Way::Observing(_) => (client.peer(), client.channel()),
+        };
+        let is_by_sms = matches!(way, Way::Sms(_));
+        let is_held = !is_by_sms && client.is_in_queue_mode();
+        if !is_by_sms && !is_held && !client.is_reachable() {
             return Err(CallError::PeerGone);
         }
+        let cancels = match way {
+            Way::Observing(request) => Some(request),
+            Way::Registered | Way::Sms(_) => None,
+        };
         self.calls.check_room(registration, call)?;
         let definitions = ClientDefinitions::new(&self.registry, client);
         let message = call.message(client.alternate_path(), &definitions)?;
@@ -212,7 +244,7 @@ impl<P: Peer> Server<P> {
         let operation = self.calls.queue(registration, call.pending(), queued);
         let endpoint = &mut self.endpoint;
         let sent = self.calls.send(operation, |queued| {
-            sending::request(now, endpoint, client, queued)
+            sending::request(now, endpoint, (peer, channel), queued)
         });
         // Blocks of a notification are lost if the observation has moved.
         self.handle_endpoint_events(now);

@@ -7,22 +7,20 @@ use lwm2m_core::{Instant, Operation};
 use super::{
     calls::{CallError, CallKey, Observation},
     parts::Server,
-    registrar::Registration,
 };
 use crate::{
     coap::{Endpoint, RequestId, RequestOptions, RestoreError, SendError},
     downlink::{Cancelled, QueuedRequest},
-    machine::Peer,
+    machine::{Channel, Peer},
 };
 
-/// Sends a request to a client, where it is reached. If it cancels an observation, that moves there first.
+/// Sends a request to where a client is reached. If it cancels an observation, that moves there first.
 pub(super) fn request<P: Peer>(
     now: Instant,
     endpoint: &mut Endpoint<P>,
-    client: &Registration<P>,
+    (peer, channel): (&P, Channel),
     queued: QueuedRequest,
 ) -> Result<RequestId, SendError> {
-    let (peer, channel) = (client.peer().clone(), client.channel());
     if let Some(observed) = queued.cancels {
         // It is where it was heard last.
         let moved = endpoint.move_observation(now, observed, peer.clone(), channel);
@@ -35,7 +33,7 @@ pub(super) fn request<P: Peer>(
         cancels: queued.cancels,
         ..RequestOptions::default()
     };
-    endpoint.request(now, peer, queued.message, options)
+    endpoint.request(now, peer.clone(), queued.message, options)
 }
 
 /// The clients in Queue Mode, and the operations that are held for them, at one moment.
@@ -76,7 +74,8 @@ impl<P: Peer> Sleepers<'_, P> {
             message,
             cancels: cancels.map(|(observed, ..)| observed),
         };
-        let request = request(now, &mut server.endpoint, client, queued)?;
+        let there = (client.peer(), client.channel());
+        let request = request(now, &mut server.endpoint, there, queued)?;
         let saved = saved.map(|saved| Cancelled::Saved(Box::new(saved.of_peer(()))));
         server.calls.held_sent(key, request, saved);
         if let Some((_, observation, true)) = cancels {

@@ -107,8 +107,9 @@ impl<P: Peer> Sleepers<'_, P> {
         }
     }
 
-    /// A request has failed, and was perhaps that of an operation.
-    pub(super) fn operation_failed(&mut self, request: RequestId, reason: FailureReason) {
+    /// A request to this peer has failed, and was perhaps that of an operation. Silence over SMS doesn't say
+    /// that a client is asleep that has registered over UDP.
+    pub(super) fn operation_failed(&mut self, request: RequestId, peer: &P, reason: FailureReason) {
         let Some(registration) = self.server.calls.operation_of(request) else {
             return;
         };
@@ -117,7 +118,9 @@ impl<P: Peer> Sleepers<'_, P> {
             Some(key) if is_silence => self.put_back(key, true),
             _ => self.server.end_operation(self.now, request, reason.into()),
         }
-        if reason == FailureReason::Timeout && self.is_in_queue_mode(registration) {
+        let client = self.server.registrar.get(registration);
+        let is_there = client.is_some_and(|client| client.peer() == peer);
+        if reason == FailureReason::Timeout && is_there && self.is_in_queue_mode(registration) {
             self.fall_asleep(registration);
         } else {
             self.go_on(registration);
@@ -135,8 +138,7 @@ impl<P: Peer> Sleepers<'_, P> {
 
     /// Where a client was reached, it isn't any more. What was under way ends, unless it may be repeated.
     pub(super) fn leave_peer(&mut self, registration: RegistrationId) {
-        let requests: Vec<RequestId> = self.server.calls.requests_to(registration).collect();
-        for request in requests {
+        for request in self.requests_there(registration) {
             let has_left = !self.server.endpoint.is_unsent(request);
             self.server.endpoint.cancel(self.now, request);
             if let Some(key) = self.repeatable(request) {
@@ -186,10 +188,8 @@ impl<P: Peer> Sleepers<'_, P> {
         if !self.server.queue.fall_asleep(registration) {
             return;
         }
-        let requests = self.server.calls.requests_to(registration);
-        let unsent: Vec<RequestId> = requests
-            .filter(|one| self.server.endpoint.is_unsent(*one))
-            .collect();
+        let mut unsent = self.requests_there(registration);
+        unsent.retain(|one| self.server.endpoint.is_unsent(*one));
         for request in unsent {
             self.server.endpoint.cancel(self.now, request);
             if let Some(key) = self.server.calls.held_by_request(request) {
@@ -227,6 +227,23 @@ impl<P: Peer> Sleepers<'_, P> {
             self.server.give_up(self.now, ended, outcome);
             self.go_on(key.client);
         }
+    }
+
+    /// The requests of the operations of a client that are under way to where it has registered. An
+    /// operation over SMS depends neither on a session over UDP nor on whether the client sleeps there.
+    fn requests_there(&self, registration: RegistrationId) -> Vec<RequestId> {
+        let server = &*self.server;
+        let client = server.registrar.get(registration);
+        let there = client.map(Registration::channel);
+        let is_there = |request: &RequestId| {
+            server.calls.held_by_request(*request).is_some()
+                || server.endpoint.channel_of(*request) == there
+        };
+        server
+            .calls
+            .requests_to(registration)
+            .filter(is_there)
+            .collect()
     }
 
     pub(super) fn is_in_queue_mode(&self, registration: RegistrationId) -> bool {

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use lwm2m_core::{BindingMode, Code, ContentFormat, Instant, Method};
+use lwm2m_core::{BindingMode, Code, ContentFormat, Instant, Method, Transport};
 use lwm2m_kit::instance;
 use lwm2m_objects::{
     Store,
@@ -10,7 +10,6 @@ use lwm2m_objects::{
 };
 use lwm2m_statemachine::{
     Client, ClientConfig, ClientEvent, ConnectionId, Datagram, Session,
-    client::Transport,
     coap::{MessageBuf, MessageType, Token},
 };
 
@@ -118,14 +117,14 @@ impl Mobile {
                 ClientEvent::Connect {
                     connection,
                     transport,
+                    security,
                     ..
                 } => {
-                    let over = match transport {
-                        Transport::Sms { number } => {
-                            assert_eq!(number, NUMBER);
-                            "sms"
-                        }
-                        _ => "udp",
+                    let over = if transport == Transport::Sms {
+                        assert_eq!(security.sms.server_number.unwrap(), NUMBER);
+                        "sms"
+                    } else {
+                        "udp"
                     };
                     self.links.push((connection, over));
                     format!("connect {over}")

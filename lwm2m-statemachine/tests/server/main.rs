@@ -4,6 +4,7 @@
 extern crate alloc;
 
 mod admission;
+mod by_sms;
 mod codes;
 mod failures;
 mod formats;

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use lwm2m_core::Instant;
+use lwm2m_core::{Instant, Transport};
 use lwm2m_objects::{ObjectTree, Typed as _, typed::Security};
 
 use super::{
@@ -10,7 +10,7 @@ use super::{
         accounts,
         event::{
             AccountId, AccountRole, AccountStatus, BootstrapFailure, BootstrapInitiator,
-            ClientEvent, FailureKind, RegistrationState, Transport,
+            ClientEvent, FailureKind, RegistrationState,
         },
         timers::Timer,
     },

@@ -17,8 +17,8 @@ use super::{
 };
 use crate::{coap::Endpoint, machine::Channel};
 
-/// How long a request may take before it counts as unanswered: MAX_TRANSMIT_WAIT, and MAX_RTT over SMS, where
-/// nothing is retransmitted.
+/// How long an Update may take: MAX_TRANSMIT_WAIT. Over SMS nothing is retransmitted, so that is several Updates,
+/// each with its wait for an answer.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::client) struct Takes {
     pub(in crate::client) udp: Duration,

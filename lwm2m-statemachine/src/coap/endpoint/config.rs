@@ -94,6 +94,12 @@ impl Config {
         self.over_sms().max_rtt()
     }
 
+    /// How long as many requests over SMS may take as there are transmissions of one over UDP.
+    pub(crate) fn all_over_sms(&self) -> Duration {
+        let transmissions = u32::from(self.transmission.retransmissions()).saturating_add(1);
+        self.sms_round_trip().saturating_mul(transmissions)
+    }
+
     /// The transmission parameters with the latency of short messages.
     fn over_sms(&self) -> TransmissionParameters {
         TransmissionParameters {

@@ -44,6 +44,12 @@ impl<P: Peer> Endpoint<P> {
         Ok(RequestId(key))
     }
 
+    /// The channel of a request that has no outcome yet, or of an observation.
+    pub(crate) fn channel_of(&self, request: RequestId) -> Option<Channel> {
+        let request = self.layers.exchanges.requests.get(request.0)?;
+        Some(request.mode.channel)
+    }
+
     /// Forgets a request that has no outcome yet, or an observation; no event follows. If the
     /// response or a notification still arrives, it is rejected with a Reset, which ends an
     /// observation (RFC 7641 §3.6). Returns false if the request no longer exists.

@@ -477,6 +477,14 @@ impl<P: Peer> Registrar<P> {
         self.registrations.is_reached_by_others(peer, than)
     }
 
+    /// Whether a client has registered from there: what comes from it over SMS may come from elsewhere.
+    pub(super) fn is_reached_at(&self, origin: &Origin<'_, P>, id: RegistrationId) -> bool {
+        let registration = self.registrations.get(id);
+        registration.is_some_and(|registration| {
+            registration.peer() == origin.peer && registration.channel() == origin.channel
+        })
+    }
+
     /// Something other than a request of this interface came from a client. If its peer was gone, it
     /// is reached there from now on: returns whether that is so.
     pub(super) fn heard(&mut self, origin: &Origin<'_, P>, id: RegistrationId) -> bool {

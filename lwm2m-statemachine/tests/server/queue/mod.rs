@@ -1,6 +1,7 @@
 //! Queue Mode at the server: what waits until a client is awake, and how it ends (TS 5.3.1.1, 8.3).
 
 mod awake;
+mod by_sms;
 mod cancelling;
 mod ending;
 mod moving;

@@ -66,7 +66,7 @@ impl Sleeper {
         sleeper
     }
 
-    fn made(
+    pub(super) fn made(
         binding: &str,
         identity: Identity<'static>,
         configure: impl FnOnce(&mut ServerConfig),

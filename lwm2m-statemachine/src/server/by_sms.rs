@@ -1,0 +1,127 @@
+//! Operations over SMS (TS 5.3.1.1, 8.4).
+//!
+//! A client that has registered over SMS is reached there, as any client is where it has registered. This is for
+//! one that has registered over UDP and whose binding has SMS as well: the server chooses for each request.
+
+use lwm2m_core::{
+    Arguments, ContentFormat, InstanceId, Instant, ObjectId, Path, ResourceId, WriteMode,
+    codec::Content,
+};
+
+use super::{
+    calls::CallError,
+    id::{OperationId, RegistrationId},
+    operations::Way,
+    parts::Server,
+};
+use crate::{downlink::Call, machine::Peer};
+
+/// Registration Update Trigger of the Server Object (TS E.2).
+const UPDATE_TRIGGER: ResourceId = ResourceId::new(8);
+
+/// The operations on one client over SMS: see [`Server::by_sms`].
+///
+/// Each call is like that of the [`Server`] with this name, and fails with [`CallError::NoSms`] unless the
+/// binding of the client has SMS. Nothing is retransmitted (TS 8.6.2), and an answer may take as long as
+/// [`Config::sms_latency`](crate::coap::Config::sms_latency) says. What is observed is notified over the
+/// transport of the binding, so Observe has no call here.
+///
+/// Nothing [waits](Server::queued) here for a client in Queue Mode to be awake: with UQS it is reached over SMS at
+/// any time (TS Table 8). An answer over SMS doesn't say that it is awake over UDP; the Update after a trigger does.
+#[derive(Debug)]
+pub struct BySms<'s, P> {
+    server: &'s mut Server<P>,
+    registration: RegistrationId,
+    peer: P,
+}
+
+impl<P: Peer> Server<P> {
+    /// Sends requests to a client over SMS, for which `peer` is the name of its
+    /// [number](super::Registration::sms_number). The application knows which number that name has; pass in what
+    /// comes from the number with the same name, and with [`Channel::Sms`](crate::Channel::Sms).
+    ///
+    /// ```
+    /// # use lwm2m_core::{InstanceId, Instant};
+    /// # use lwm2m_statemachine::{RegistrationId, Server, server::CallError};
+    /// /// Has a client send an Update, such as one that sleeps and whose binding is UQS (TS 8.4).
+    /// fn wake(
+    ///     server: &mut Server<String>,
+    ///     now: Instant,
+    ///     registration: RegistrationId,
+    /// ) -> Result<(), CallError> {
+    ///     let client = server.registration(registration);
+    ///     let number = client.and_then(|client| client.sms_number());
+    ///     let number = number.ok_or(CallError::NoSms)?;
+    ///     let mut by_sms = server.by_sms(registration, number.as_str().into());
+    ///     by_sms.trigger_update(now, InstanceId::ZERO)?;
+    ///     Ok(())
+    /// }
+    /// ```
+    pub const fn by_sms(&mut self, registration: RegistrationId, peer: P) -> BySms<'_, P> {
+        BySms {
+            server: self,
+            registration,
+            peer,
+        }
+    }
+}
+
+impl<P: Peer> BySms<'_, P> {
+    /// Executes the Registration Update Trigger of a Server Object Instance: the client answers over SMS, and
+    /// sends an Update over UDP (TS 8.4).
+    pub fn trigger_update(
+        &mut self,
+        now: Instant,
+        server_instance: InstanceId,
+    ) -> Result<OperationId, CallError> {
+        let path = Path::Resource(ObjectId::SERVER, server_instance, UPDATE_TRIGGER);
+        self.execute(now, path, &Arguments::NONE)
+    }
+
+    /// Reads (TS 5.4.1); see [`Server::read`].
+    pub fn read(
+        &mut self,
+        now: Instant,
+        path: Path,
+        format: Option<ContentFormat>,
+    ) -> Result<OperationId, CallError> {
+        self.call(now, &Call::Read(path, format))
+    }
+
+    /// Discovers (TS 5.4.2); see [`Server::discover`].
+    pub fn discover(&mut self, now: Instant, path: Path) -> Result<OperationId, CallError> {
+        self.call(now, &Call::Discover(path))
+    }
+
+    /// Writes (TS 5.4.3); see [`Server::write`].
+    pub fn write(
+        &mut self,
+        now: Instant,
+        path: Path,
+        mode: WriteMode,
+        format: Option<ContentFormat>,
+        content: &Content,
+    ) -> Result<OperationId, CallError> {
+        self.call(now, &Call::Write(path, mode, format, content))
+    }
+
+    /// Executes (TS 5.4.5); see [`Server::execute`].
+    pub fn execute(
+        &mut self,
+        now: Instant,
+        path: Path,
+        arguments: &Arguments<'_>,
+    ) -> Result<OperationId, CallError> {
+        self.call(now, &Call::Execute(path, *arguments))
+    }
+
+    /// Deletes (TS 5.4.7); see [`Server::delete`].
+    pub fn delete(&mut self, now: Instant, path: Path) -> Result<OperationId, CallError> {
+        self.call(now, &Call::Delete(path))
+    }
+
+    fn call(&mut self, now: Instant, call: &Call<'_>) -> Result<OperationId, CallError> {
+        let way = Way::Sms(&self.peer);
+        self.server.call(now, self.registration, call, way)
+    }
+}
