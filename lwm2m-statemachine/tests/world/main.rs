@@ -17,5 +17,6 @@ mod management;
 mod random_peer;
 mod seeds;
 mod sessions;
+mod short_messages;
 mod sleepers;
 mod three_servers;
