@@ -259,7 +259,7 @@ impl Device {
                 }
             }
             6 => {
-                let binding = ["U", "UQS"][usize::from(value >> 5 & 1)];
+                let binding = ["U", "UQS", "S"][usize::from(value >> 5) % 3];
                 self.make(now, None, vec![set(&[1, which, 7], binding)]);
             }
             _ => {

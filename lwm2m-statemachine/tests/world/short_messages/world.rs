@@ -39,17 +39,17 @@ impl Plan {
             pause: Duration::from_secs([60, 900][(seed / 6 % 2) as usize]),
         }
     }
+}
 
-    /// Seconds to minutes, and some come twice. There are two such links on the way.
-    fn sms(&self, loss: f64) -> Link {
-        Link::new(Duration::from_secs(1))
-            .jittering(Duration::from_secs(30))
-            .losing(loss)
-            .duplicating(if loss > 0.0 { 0.1 } else { 0.0 })
-            .reordering(0.2, Duration::from_secs(60))
-            .with_mtu(140)
-            .over(Channel::Sms)
-    }
+/// Seconds to minutes, and some come twice. There are two such links on the way.
+fn sms(loss: f64) -> Link {
+    Link::new(Duration::from_secs(1))
+        .jittering(Duration::from_secs(30))
+        .losing(loss)
+        .duplicating(if loss > 0.0 { 0.1 } else { 0.0 })
+        .reordering(0.2, Duration::from_secs(60))
+        .with_mtu(140)
+        .over(Channel::Sms)
 }
 
 /// What came of a run.
@@ -115,7 +115,7 @@ impl World {
     }
 
     fn set_links(&mut self, loss: f64) {
-        let sms = self.plan.sms(loss);
+        let sms = sms(loss);
         let udp = Link::new(Duration::from_millis(30)).losing(loss);
         self.network.set_default_link(udp);
         for side in [NodeId::from(self.device), self.platform.into()] {
@@ -153,7 +153,7 @@ impl World {
         let level = random.below(101) as i64;
         match random.below(8) {
             0 | 1 => self.network.with(self.platform, |platform, now| {
-                platform.bind(now, BINDING, binding)
+                platform.bind(now, BINDING, binding);
             }),
             2 => self.network.with(self.device, |device, now| {
                 device.client.set(now, BATTERY, level).unwrap();
@@ -203,7 +203,7 @@ impl World {
         self.wake();
         let before = self.answered();
         self.network.with(self.platform, |platform, now| {
-            platform.operate(now, 1, false)
+            platform.operate(now, 1, false);
         });
         self.wake();
         assert_eq!(self.answered(), before + 1, "not reached over {binding}");
