@@ -3,7 +3,7 @@
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use core::{ops::Range, time::Duration};
 
-use lwm2m_core::{Code, ContentFormat, InstanceId, Instant, Method, ObjectId, Value};
+use lwm2m_core::{Code, ContentFormat, InstanceId, Instant, Method, ObjectId, Transport, Value};
 use lwm2m_kit::{instance, path};
 use lwm2m_objects::{FetchFailure, Object, typed};
 use lwm2m_statemachine::{
@@ -868,10 +868,15 @@ impl Bench {
         match event {
             ClientEvent::Connect {
                 connection,
-                uri,
+                transport,
+                mut uri,
                 security,
                 ..
             } => {
+                if transport == Transport::Sms {
+                    let number = security.sms.server_number.as_deref();
+                    uri = format!("sms:{}", number.expect("a number"));
+                }
                 self.connections.push((uri.clone(), security));
                 self.connect(connection, &uri);
             }

@@ -208,7 +208,6 @@ pub(crate) const NOT_YET: &[&str] = &[
     "LwM2M-SEC-007-C-O",
     "LwM2M-SEC-009-C-O",
     "LwM2M-MEC-001-C-O",
-    "LwM2M-MEC-003-C-O",
     "ETS-103",
     "ETS-401",
     "ETS-555",

@@ -95,7 +95,7 @@ const ITEMS: &[Item] = &[
     not_yet!("LwM2M-SEC-009-C-O", "bootstrap from a Smartcard"),
     not_yet!("LwM2M-MEC-001-C-O", "Queue Mode"),
     test!("LwM2M-MEC-002-C-M", mechanisms::lwm2m_mec_002_c_m),
-    not_yet!("LwM2M-MEC-003-C-O", "SMS"),
+    test!("LwM2M-MEC-003-C-O", mechanisms::lwm2m_mec_003_c_o),
     test!("LwM2M-OBJ-001-C-M", objects::lwm2m_obj_001_c_m),
     test!("LwM2M-OBJ-002-C-M", objects::lwm2m_obj_002_c_m),
     test!("LwM2M-OBJ-003-C-O", objects::lwm2m_obj_003_c_o),

@@ -1,11 +1,14 @@
 //! B.1.6 Security and B.1.7 Mechanism: what doesn't need a secured transport.
 
-use lwm2m_core::{AccessRights, Code, ContentFormat, ServerUri};
-use lwm2m_objects::typed::SecurityMode;
+use lwm2m_core::{AccessRights, BindingMode, Code, ContentFormat, ServerUri};
+use lwm2m_objects::{
+    Store,
+    typed::{self, SecurityMode},
+};
 
 use crate::{
     bench::step,
-    configurations::{c1, c12, c14_creating, c14_where, no_sec},
+    configurations::{SERVER_1, c1, c12, c14_creating, c14_where, no_sec, numbered, with_binding},
     message::{create, delete, execute, read, replace},
     objects,
     tlv::{multiple, resource},
@@ -131,4 +134,28 @@ pub(crate) fn lwm2m_mec_002_c_m() {
     bench.pass_until_asked(3600);
     assert_eq!(bench.retransmissions(&register), 4);
     bench.accept_registers();
+}
+
+pub(crate) fn lwm2m_mec_003_c_o() {
+    let security = typed::Security::no_sec("coap://192.0.2.1", SERVER_1);
+    let security = security.with_sms(typed::SmsSecurity {
+        mode: Some(typed::SmsSecurityMode::NoSec),
+        server_number: Some("491700000001".into()),
+        ..typed::SmsSecurity::default()
+    });
+    let mut setup = with_binding(BindingMode::S).with(Store::of(numbered([security])));
+    setup.config.announced.sms_number = Some("491700000000".into());
+    let mut bench = setup.started();
+    step("the connection is asked for over SMS, to the number of /0/0/9");
+    assert_eq!(bench.asked_connections()[0].0, "sms:491700000001");
+    step("the Register tells the binding and the number of the device");
+    let register = bench.expect_register();
+    assert_eq!(register.query("b").as_deref(), Some("S"));
+    assert_eq!(register.query("sms").as_deref(), Some("491700000000"));
+    step("nothing is retransmitted by CoAP, also in minutes");
+    bench.pass(300);
+    assert_eq!(bench.retransmissions(&register), 0);
+    bench.accept_register(&register);
+    step("a request over SMS is answered over SMS");
+    bench.request(&read("/3/0/0")).expect(Code::CONTENT);
 }
