@@ -13,7 +13,7 @@ use lwm2m_objects::typed::{self, SmsSecurity, SmsSecurityMode};
 use lwm2m_simulation::Link;
 use lwm2m_statemachine::{Channel, Datagram, Machine as _, Server, ServerConfig, server::Outcome};
 
-use crate::world::{DAY, World, known_psk, known_psk_by_sms, server_stack};
+use crate::world::{ACCOUNT, DAY, World, known_psk, known_psk_by_sms, server_stack};
 
 /// What a short message carries, in bytes.
 const SHORT_MESSAGE: usize = 140;
@@ -79,6 +79,29 @@ fn nothing_is_retransmitted_in_a_session_by_short_messages() {
     // TS 8.6.2; over UDP it is sent four times more (RFC 7252 §4.2).
     assert_eq!(sent_for_a_read(sms_link(), known_psk_by_sms()), 1);
     assert_eq!(sent_for_a_read(Link::default(), known_psk()), 5);
+}
+
+/// How many records with CoAP messages the device sends for an Update that gets no answer.
+fn sent_for_an_update(link: Link, account: typed::Security) -> usize {
+    let mut world = World::new(1, link, account).registered();
+    let (client, server) = (world.client, world.server);
+    world.network.run_for(Duration::from_secs(300));
+    let before = world.network.records().len();
+    world.network.link(server, client).loss = 1.0;
+    world.network.with(client, |host, now| {
+        host.machine.client.update(now, ACCOUNT);
+    });
+    world.network.run_for(Duration::from_secs(60));
+    let from = world.network.address(client);
+    let sent = world.network.records()[before..].iter();
+    sent.filter(|sent| sent.from == from && sent.payload.first() == Some(&APPLICATION_DATA))
+        .count()
+}
+
+#[test]
+fn a_device_retransmits_nothing_in_a_session_by_short_messages() {
+    assert_eq!(sent_for_an_update(sms_link(), known_psk_by_sms()), 1);
+    assert_eq!(sent_for_an_update(Link::default(), known_psk()), 5);
 }
 
 #[test]

@@ -500,8 +500,8 @@ impl Parts {
         let owner = owner.filter(|owner| accounts::has_account(tree, *owner));
         // If there is no room for them, nobody has rights.
         let owners = self.owners(owner, &created);
-        let owned = owners.and_then(|owners| self.tree.change(owners));
-        self.follow(now, owned.unwrap_or_default());
+        let differences = owners.and_then(|owners| self.tree.change(owners));
+        self.follow(now, differences.unwrap_or_default());
     }
 }
 

@@ -25,7 +25,6 @@ pub(in crate::client) struct Context<'c> {
 
 /// What a bootstrap asks of the Client.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "few, and taken out at once")]
 pub(in crate::client) enum Report {
     /// Register at every server (TS 5.2.4, step 3).
     Register,
