@@ -1,11 +1,13 @@
 //! The check at the Finish (TS 5.2.2, 5.2.6, E.1).
 
 mod accounts;
+mod judge;
 mod mandatory;
 mod rights;
 
 use lwm2m_core::BindingMode;
 
+use self::judge::Checked;
 use super::inconsistency::Inconsistency;
 use crate::tree::ObjectTree;
 
@@ -95,9 +97,3 @@ pub fn check_except(
     }
     Ok(())
 }
-
-/// Whether a part is consistent.
-type Checked = Result<(), Inconsistency>;
-
-/// Passes over what isn't held against the configuration.
-type Judge<'j> = dyn FnMut(Checked) -> Checked + 'j;

@@ -4,7 +4,7 @@ use alloc::collections::BTreeMap;
 
 use lwm2m_core::{BindingMode, InstanceId, ObjectId, Path, ServerUri, ShortServerId};
 
-use super::Judge;
+use super::judge::Judge;
 use crate::{
     access::accounts::{is_bootstrap_server, security_id, server_id},
     bootstrap::inconsistency::{Expected, Inconsistency},

@@ -4,7 +4,7 @@ use alloc::collections::BTreeSet;
 
 use lwm2m_core::{InstanceId, ObjectId, Path, ResourceInstanceId, ShortServerId, Value};
 
-use super::{Judge, accounts::Servers, mandatory};
+use super::{accounts::Servers, judge::Judge, mandatory};
 use crate::{
     access::accounts::security_instances,
     bootstrap::inconsistency::{Expected, Inconsistency},
