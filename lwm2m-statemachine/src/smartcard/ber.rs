@@ -155,9 +155,14 @@ fn length(bytes: &[u8]) -> Result<(usize, &[u8]), DataProblem> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::{vec, vec::Vec};
+
     use super::*;
 
-    fn read(bytes: &[u8]) -> Vec<Result<(u32, usize, usize), (usize, DataProblem)>> {
+    /// The tag, the length and where the value is; or where something is wrong.
+    type Item = Result<(u32, usize, usize), (usize, DataProblem)>;
+
+    fn read(bytes: &[u8]) -> Vec<Item> {
         Tlvs::new(bytes)
             .map(|item| {
                 let item = item.map_err(|error| (error.offset, error.problem));
@@ -165,9 +170,6 @@ mod tests {
             })
             .collect()
     }
-
-    extern crate std;
-    use std::{vec, vec::Vec};
 
     #[test]
     fn tags_and_lengths_have_several_forms() {

@@ -109,10 +109,13 @@ fn enabled_pins(template: &Tlv<'_>) -> Result<Vec<u8>, DataError> {
 
 #[cfg(test)]
 mod tests {
-    extern crate std;
-    use std::vec;
+    use alloc::vec;
 
     use super::*;
+
+    fn length_of(bytes: &[u8]) -> u8 {
+        bytes.len().try_into().unwrap()
+    }
 
     #[test]
     fn a_transparent_file_has_a_size() {
@@ -135,8 +138,8 @@ mod tests {
             (&[0x42, 0x21, 0x01, 0x00, 0x03], 0, Some(3)),
         ];
         for (descriptor, length, count) in cases {
-            let inner = [&[0x82, descriptor.len() as u8][..], descriptor].concat();
-            let fcp = [&[0x62, inner.len() as u8][..], &inner].concat();
+            let inner = [&[0x82, length_of(descriptor)][..], descriptor].concat();
+            let fcp = [&[0x62, length_of(&inner)][..], &inner].concat();
             let (length, count) = (*length, *count);
             let read = FileControl::read(&fcp).unwrap().structure;
             assert_eq!(

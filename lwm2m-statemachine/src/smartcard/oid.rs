@@ -101,8 +101,7 @@ impl fmt::Display for ObjectIdentifier {
 
 #[cfg(test)]
 mod tests {
-    extern crate std;
-    use std::string::ToString;
+    use alloc::string::ToString;
 
     use super::*;
 

@@ -138,6 +138,9 @@ fn a_file_with_rights_of_a_server_that_it_does_not_have_is_refused() {
     assert_eq!(servers(&tree), [102], "what is the same stays");
 }
 
+/// A key of the card's account, other accounts on the card, and what is inconsistent then.
+type Fault<'f> = (Option<&'f [u8]>, &'f [(u8, Vec<u8>)], &'f str, Expected);
+
 /// TS 5.2.3.2: the new Bootstrap Information is applied.
 #[test]
 fn an_account_of_others_that_rests_does_not_stand_in_the_way_of_the_card() {
@@ -167,7 +170,7 @@ fn an_account_of_others_that_rests_does_not_stand_in_the_way_of_the_card() {
     // What the card brings is looked at, before and behind that account, and also in its place.
     let missing = Expected::ServerInstance(server_id(105));
     let no_server = Expected::ServerInstance(server_id(109));
-    let faults: [(Option<&[u8]>, &[(u8, Vec<u8>)], _, _); 3] = [
+    let faults: [Fault<'_>; 3] = [
         (Some(b""), &[], "/0/0/5", Expected::Key),
         (None, &[(10, security(105, "c"))], "/0/10/10", missing),
         (None, &[(9, security(109, "x"))], "/0/9/10", no_server),
