@@ -130,7 +130,9 @@ impl Registration {
             self.links.end_inbound();
             return;
         }
-        let would_move = self.would_move(id);
+        let lease = self.lease.as_ref();
+        let would_move =
+            lease.is_some_and(|lease| self.links.own.asks_elsewhere(id, lease.channel));
         match self.links.own.lose(id) {
             Lost::Nothing => return,
             Lost::Asked => return self.not_moved(step),

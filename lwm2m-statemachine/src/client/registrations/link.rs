@@ -64,6 +64,12 @@ impl Link {
         }
     }
 
+    /// Whether this connection is asked for, over another channel than this one.
+    pub(super) fn asks_elsewhere(&self, id: ConnectionId, channel: Channel) -> bool {
+        let asked = self.asked().filter(|asked| asked.id == id);
+        asked.is_some_and(|asked| asked.channel != channel)
+    }
+
     /// Whether this connection is up.
     pub(super) fn is_up(&self, id: ConnectionId) -> bool {
         self.up().is_some_and(|up| up.id == id)

@@ -10,7 +10,7 @@ use core::time::Duration;
 use lwm2m_objects::{Typed as _, typed::Server};
 
 use super::{
-    super::{connection::Session, event::ConnectionId, retry::Attempts},
+    super::{connection::Session, retry::Attempts},
     lease::Lease,
     link::{Connection, Link},
     parameters::channel_of,
@@ -81,13 +81,6 @@ impl Registration {
         };
         let lease = self.lease.as_ref().filter(stays);
         lease.map_or(channel, |lease| lease.channel)
-    }
-
-    /// Whether this connection is asked for, and would bring the registration to another channel.
-    pub(super) fn would_move(&self, id: ConnectionId) -> bool {
-        let asked = self.links.own.asked().filter(|asked| asked.id == id);
-        let channel = self.lease.as_ref().map(|lease| lease.channel);
-        asked.is_some_and(|asked| channel.is_some_and(|channel| channel != asked.channel))
     }
 
     /// Whether a connection that replaces another one would end the registration while a bootstrap is under
