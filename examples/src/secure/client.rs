@@ -127,7 +127,9 @@ impl<D: DtlsStack> SecureClient<D> {
     }
 
     /// The Client with sessions by short messages as well. `stack` has the length of datagrams and the timers of
-    /// SMS (TS 7.2.2).
+    /// SMS (TS 7.2.2). It bounds the datagrams of the handshake only. So that the records after it fit into 140 bytes
+    /// too, the Client's [`Config::sms_size`](lwm2m_statemachine::coap::Config::sms_size) has to leave them room: 29
+    /// bytes with `TLS_PSK_WITH_AES_128_CCM_8`.
     #[must_use]
     pub fn with_sms(mut self, stack: D) -> Self {
         self.sms = Some(stack);
