@@ -3,7 +3,7 @@
 mod accounts;
 
 use core::fmt;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use lwm2m_core::Instant;
 use lwm2m_statemachine::{
@@ -42,8 +42,10 @@ pub struct ListeningClient<A, D: DtlsStack> {
     /// this one.
     pub secure: SecureClient<D>,
     sessions: Sessions<A, D>,
-    /// The accounts whose keys the library has.
+    /// The accounts whose keys the library has: `read`, or none if they can't be used.
     accounts: Accounts,
+    /// The accounts as they were read last.
+    read: Accounts,
     taken: Taken,
     news: VecDeque<InboundNews<A>>,
     /// The time of the last call.
@@ -95,7 +97,7 @@ pub enum InboundNews<A> {
         /// Why.
         why: SessionError,
     },
-    /// The keys of the accounts can't be used.
+    /// The keys of the accounts can't be used. Nobody can begin a session until they change.
     Unusable(StackError),
 }
 
@@ -122,6 +124,8 @@ pub enum ListeningDatagramError {
 struct Taken {
     connections: BTreeMap<u64, ConnectionId>,
     numbers: BTreeMap<ConnectionId, u64>,
+    /// Connections whose session is gone, and of which the Client's events may still tell.
+    gone: BTreeSet<ConnectionId>,
 }
 
 impl Taken {
@@ -141,6 +145,7 @@ impl Taken {
     fn remove(&mut self, number: u64) -> Option<ConnectionId> {
         let connection = self.connections.remove(&number)?;
         self.numbers.remove(&connection);
+        self.gone.insert(connection);
         Some(connection)
     }
 }
@@ -148,11 +153,15 @@ impl Taken {
 impl<A: Peer, D: DtlsStack> ListeningClient<A, D> {
     /// Lets a Bootstrap-Server begin sessions. `stack` needs no keys: it is given those of the accounts. For
     /// `bounds` see [`Bounds::device`].
+    ///
+    /// So that nobody can find out by trial which identities there are, `stack` has to keep to itself that it doesn't
+    /// know one: `Pure` does, and OpenSSL with `hides_identities` in its settings, which isn't the default.
     pub fn new(secure: SecureClient<D>, stack: D, bounds: Bounds) -> Self {
         Self {
             secure,
             sessions: Sessions::new(stack, bounds),
             accounts: Accounts::default(),
+            read: Accounts::default(),
             taken: Taken::default(),
             news: VecDeque::new(),
             now: Instant::ZERO,
@@ -181,8 +190,13 @@ impl<A: Peer, D: DtlsStack> ListeningClient<A, D> {
         if first.is_some_and(|record| record.content_type == HANDSHAKE && record.epoch == 0) {
             self.renew_keys();
         }
+        let begins = |record: &record::Record<'_>| {
+            record.client_hello().is_some() || record.continues_client_hello()
+        };
         // A session under the old keys goes on.
-        if self.accounts.is_empty() && self.sessions.usage().addresses == 0 {
+        let is_for_none =
+            first.as_ref().is_some_and(begins) || self.sessions.usage().addresses == 0;
+        if self.accounts.is_empty() && is_for_none {
             return Err(ListeningDatagramError::NotExpected);
         }
         let (sessions, mut inside) = self.parts();
@@ -197,17 +211,21 @@ impl<A: Peer, D: DtlsStack> ListeningClient<A, D> {
         Ok(result?)
     }
 
-    /// Gives the library the keys of the accounts, if they are others than before.
+    /// Gives the library the keys of the accounts, if they are others than before. Anybody can cause it, so keys
+    /// that can't be used are tried once.
     fn renew_keys(&mut self) {
         let accounts = Accounts::of(&self.secure.client);
-        if accounts == self.accounts {
+        if accounts == self.read {
             return;
         }
-        let served = self.sessions.serve(&accounts.credentials(D::names));
+        self.read = accounts.clone();
         self.accounts = accounts;
-        if let Err(error) = served {
-            self.accounts = Accounts::default();
+        if let Err(error) = self.sessions.serve(&self.accounts.credentials(D::names)) {
             tell(&mut self.news, InboundNews::Unusable(error));
+            self.accounts = Accounts::default();
+            // The keys of before mustn't stay. A library that can't do without any is asked for no session.
+            let without = self.accounts.credentials(D::names);
+            drop(self.sessions.serve(&without));
         }
     }
 
@@ -382,12 +400,17 @@ impl<A: Peer, D: DtlsStack> Machine for ListeningClient<A, D> {
 
     fn poll_event(&mut self) -> Option<ClientEvent> {
         loop {
-            let event = self.secure.poll_event()?;
-            let over = match &event {
-                ClientEvent::Disconnect { connection } => self.taken.number(*connection),
-                _ => None,
+            let Some(event) = self.secure.poll_event() else {
+                self.taken.gone.clear();
+                return None;
             };
-            let Some(number) = over else {
+            let ClientEvent::Disconnect { connection } = &event else {
+                return Some(event);
+            };
+            if self.taken.gone.remove(connection) {
+                continue;
+            }
+            let Some(number) = self.taken.number(*connection) else {
                 return Some(event);
             };
             // Its last words have been sealed: the event waits for them.

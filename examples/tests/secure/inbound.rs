@@ -14,7 +14,8 @@ use lwm2m_examples::secure::{
 use lwm2m_objects::{Change, typed};
 use lwm2m_simulation::{Address, Link};
 use lwm2m_statemachine::{
-    BootstrapServerEvent, Datagram, Machine as _, bootstrap_server::Plan, client::InboundRefusal,
+    BootstrapServerEvent, ClientEvent, Datagram, Machine as _, bootstrap_server::Plan,
+    client::InboundRefusal,
 };
 
 use crate::{
@@ -206,8 +207,82 @@ fn the_second_session_of_a_bootstrap_server_takes_the_place_of_the_first() {
     assert!(second.iter().any(is_taken), "{second:?}");
     let ended = |news: &_| matches!(news, InboundNews::Ended { connection: gone, .. } if gone == connection);
     assert_eq!(second.iter().filter(|news| ended(*news)).count(), 1);
-    let device = &yard.network.node(yard.device).machine;
-    assert_eq!(device.usage().established, 1);
+    let device = yard.network.node(yard.device);
+    assert_eq!(device.machine.usage().established, 1);
+    // The end of a session that was taken is nothing to the application.
+    let events = &device.application.events;
+    let told = |event: &_| matches!(event, ClientEvent::Disconnect { connection: gone } if gone == connection);
+    assert!(!events.iter().any(told), "{events:?}");
+}
+
+/// Gives a device many ClientHellos, which must all be refused, and nothing sent.
+fn assert_answers_no_hello(yard: &mut Yard) {
+    let hello = first_datagram(&mut client_stack(), &good());
+    let (device, before) = (yard.device, yard.sent_by_device().len());
+    let node = yard.network.address(yard.bootstrap).node;
+    for number in 100..200 {
+        let from = ClientWay::Inbound(Address { node, number });
+        let taken = yard.network.with(device, |host, now| {
+            host.machine
+                .handle_datagram(now, Datagram::new(from, &hello))
+        });
+        assert_eq!(taken, Err(ListeningDatagramError::NotExpected));
+    }
+    yard.run(20);
+    assert_eq!(yard.sent_by_device().len(), before);
+}
+
+#[test]
+fn keys_that_cannot_be_used_are_tried_and_told_once() {
+    let account = typed::Security {
+        secret_key: vec![7; 20],
+        ..bootstrap_certificate()
+    };
+    let mut yard = Yard::new(1, Link::default(), &[account]).started();
+    assert_answers_no_hello(&mut yard);
+    let inbound = yard.inbound();
+    assert!(
+        matches!(&inbound[..], [InboundNews::Unusable(_)]),
+        "{inbound:?}"
+    );
+}
+
+#[test]
+fn keys_that_cannot_be_used_leave_none_of_those_before() {
+    let mut yard = yard();
+    yard.reach(&good());
+    yard.run(2);
+    assert!(yard.inbound().iter().any(is_taken));
+    let peer = yard.reached();
+    // Certificates, with a key that is none.
+    let device = yard.device;
+    yard.network.with(device, |host, now| {
+        let set = |path: &str, value| Change::Set {
+            path: path.parse().unwrap(),
+            value,
+        };
+        let junk = || lwm2m_core::Value::Opaque(vec![7; 20]);
+        let changes = [
+            set("/0/0/2", lwm2m_core::Value::Integer(2)),
+            set("/0/0/3", junk()),
+            set("/0/0/4", junk()),
+            set("/0/0/5", junk()),
+        ];
+        host.machine.secure.client.change(now, changes).unwrap();
+    });
+    yard.network.with(yard.bootstrap, |host, now| {
+        host.machine.close(now, &peer);
+    });
+    yard.run(2);
+    yard.inbound();
+    assert_answers_no_hello(&mut yard);
+    yard.reach(&good());
+    yard.run(120);
+    let inbound = yard.inbound();
+    assert!(
+        matches!(&inbound[..], [InboundNews::Unusable(_)]),
+        "{inbound:?}"
+    );
 }
 
 #[test]
