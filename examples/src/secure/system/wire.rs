@@ -106,10 +106,8 @@ impl Sieve {
         let mut rest = datagram;
         while let Some((record, after)) = split_record(rest) {
             match Record::of(record) {
-                Some(Record::Sealed(length)) => {
-                    if length >= self.least {
-                        sifted.records.extend_from_slice(record);
-                    }
+                Some(Record::Sealed(length)) if length >= self.least => {
+                    sifted.records.extend_from_slice(record);
                 }
                 Some(Record::Plain) => {
                     if let Some(numbered) = self.number(record) {
@@ -117,7 +115,7 @@ impl Sieve {
                     }
                 }
                 Some(Record::PlainAlert(alert)) => sifted.alert = Some(alert),
-                None => {}
+                Some(Record::Sealed(_)) | None => {}
             }
             rest = after;
         }
