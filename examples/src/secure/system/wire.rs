@@ -106,16 +106,15 @@ impl Sieve {
         let mut rest = datagram;
         while let Some((record, after)) = split_record(rest) {
             match Record::of(record) {
-                Some(Record::Sealed(length)) if length >= self.least => {
-                    sifted.records.extend_from_slice(record);
-                }
+                Some(Record::Sealed(length)) if length < self.least => {}
+                Some(Record::Sealed(_)) => sifted.records.extend_from_slice(record),
                 Some(Record::Plain) => {
                     if let Some(numbered) = self.number(record) {
                         sifted.records.extend(numbered);
                     }
                 }
                 Some(Record::PlainAlert(alert)) => sifted.alert = Some(alert),
-                Some(Record::Sealed(_)) | None => {}
+                None => {}
             }
             rest = after;
         }
