@@ -202,11 +202,7 @@ impl<A: Peer, D: DtlsStack> ListeningClient<A, D> {
         let (sessions, mut inside) = self.parts();
         let taken =
             sessions.handle_datagram(now, from, datagram, &mut |event| inside.take(now, &event));
-        let (result, refused) = (inside.result, inside.refused);
-        for number in refused {
-            let (sessions, mut inside) = self.parts();
-            sessions.close(now, number, &mut |event| inside.take(now, &event));
-        }
+        let result = inside.result;
         taken?;
         Ok(result?)
     }
@@ -236,7 +232,6 @@ impl<A: Peer, D: DtlsStack> ListeningClient<A, D> {
             accounts: &self.accounts,
             taken: &mut self.taken,
             news: &mut self.news,
-            refused: Vec::new(),
             result: Ok(()),
         };
         (&mut self.sessions, inside)
@@ -272,8 +267,6 @@ struct Inside<'s, A, D: DtlsStack> {
     accounts: &'s Accounts,
     taken: &'s mut Taken,
     news: &'s mut VecDeque<InboundNews<A>>,
-    /// Sessions that the Client doesn't take.
-    refused: Vec<u64>,
     result: Result<(), DatagramError>,
 }
 
@@ -284,8 +277,9 @@ impl<A: Peer, D: DtlsStack> Inside<'_, A, D> {
                 address,
                 number,
                 peer,
+                refused,
                 ..
-            } => self.connected(now, address, number, peer),
+            } => refused.set(!self.takes(now, address, number, peer)),
             Event::Payload {
                 number,
                 peer,
@@ -322,7 +316,7 @@ impl<A: Peer, D: DtlsStack> Inside<'_, A, D> {
     }
 
     /// Asks the Client whether it takes the connection.
-    fn connected(&mut self, now: Instant, address: &A, number: u64, peer: &ProvenIdentity) {
+    fn takes(&mut self, now: Instant, address: &A, number: u64, peer: &ProvenIdentity) -> bool {
         let address = address.clone();
         let account = self.accounts.prove(peer, D::names);
         let account = account.ok_or(InboundRefusal::Unknown);
@@ -340,10 +334,11 @@ impl<A: Peer, D: DtlsStack> Inside<'_, A, D> {
                     connection,
                 };
                 tell(self.news, news);
+                true
             }
             Err(why) => {
-                self.refused.push(number);
                 tell(self.news, InboundNews::Refused { address, why });
+                false
             }
         }
     }

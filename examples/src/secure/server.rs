@@ -288,6 +288,7 @@ impl<A: Peer, M: ServerMachine<A>> Inside<'_, A, M> {
                 number,
                 peer,
                 resumed,
+                ..
             } => self.tell(SessionNews::Connected {
                 peer: self.peer(address, number),
                 identity: peer.clone(),

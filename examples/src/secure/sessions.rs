@@ -24,7 +24,10 @@
 
 mod table;
 
-use core::hash::{BuildHasher, Hash};
+use core::{
+    cell::Cell,
+    hash::{BuildHasher, Hash},
+};
 use std::{collections::VecDeque, hash::RandomState};
 
 use lwm2m_core::Instant;
@@ -61,6 +64,8 @@ pub enum Event<'a, K> {
         peer: &'a ProvenIdentity,
         /// Whether an earlier session was resumed.
         resumed: bool,
+        /// Whoever sets this refuses the session: it is closed, and none at another address has to go for it.
+        refused: &'a Cell<bool>,
     },
     /// The peer has sent something.
     Payload {
@@ -330,6 +335,13 @@ impl<K: Clone + Eq + Hash, D: DtlsStack> Sessions<K, D> {
             None => entry.session.handle_timeout(now),
         };
         let came = self.feed_outputs(number, sink);
+        if came.is_refused {
+            if came.has_replaced {
+                self.table.establish(now, number);
+            }
+            self.leave(now, number, &End::Left, sink);
+            return true;
+        }
         if came.is_connected {
             self.table.establish(now, number);
             self.make_room(now, number, sink);
@@ -367,6 +379,7 @@ impl<K: Clone + Eq + Hash, D: DtlsStack> Sessions<K, D> {
             }
             Output::Connected { peer, resumed } => {
                 if let Some(number) = old {
+                    came.has_replaced = true;
                     let why = &End::Replaced;
                     sink(Event::Ended {
                         address,
@@ -376,12 +389,15 @@ impl<K: Clone + Eq + Hash, D: DtlsStack> Sessions<K, D> {
                 }
                 *proven = Some(peer.clone());
                 came.is_connected = true;
+                let refused = &Cell::new(false);
                 sink(Event::Connected {
                     address,
                     number,
                     peer,
                     resumed,
+                    refused,
                 });
+                came.is_refused = refused.get();
             }
             Output::Payload(payload) => {
                 came.is_authentic = true;
@@ -451,6 +467,10 @@ struct Came {
     /// Something that only the holder of the keys can have sent.
     is_authentic: bool,
     is_connected: bool,
+    /// It is connected, but isn't wanted.
+    is_refused: bool,
+    /// It is connected, and the one before it at its address is told to be over.
+    has_replaced: bool,
     is_closed: bool,
     /// A message that goes to peers only that have returned a cookie.
     is_proved: bool,

@@ -107,6 +107,30 @@ fn the_last_message_of_a_handshake_finds_it_beside_the_old_session() {
 }
 
 #[test]
+fn a_refused_session_leaves_the_one_that_its_peer_has_elsewhere() {
+    const ELSEWHERE: u32 = ADDRESS + 1;
+    let mut sessions = sessions(Bounds::device());
+    let mut first = client();
+    assert_eq!(connect(&mut sessions, ADDRESS, &mut first), ["connected 0"]);
+    let mut second = client();
+    for _ in 0..2 {
+        assert_eq!(turn(&mut sessions, ELSEWHERE, &mut second), [""; 0]);
+    }
+    for datagram in records_of(&mut second) {
+        let taken =
+            sessions.handle_datagram(NOW, &ELSEWHERE, &datagram, &mut |event| match event {
+                Event::Connected { refused, .. } => refused.set(true),
+                other => panic!("{other:?}"),
+            });
+        taken.unwrap();
+    }
+    let usage = sessions.usage();
+    assert_eq!((usage.established, usage.addresses), (1, 1));
+    first.send(NOW, b"still here").unwrap();
+    assert_eq!(turn(&mut sessions, ADDRESS, &mut first), ["still here"]);
+}
+
+#[test]
 fn a_client_that_begins_again_within_a_handshake_gets_in() {
     let mut sessions = sessions(Bounds::default());
     let mut first = client();
