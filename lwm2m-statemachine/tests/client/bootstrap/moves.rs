@@ -1,11 +1,10 @@
 //! A change of the binding between UDP and SMS while a bootstrap is under way (TS 5.2, 5.3.2).
 
-use lwm2m_core::{BindingMode, Code};
+use lwm2m_core::{BindingMode, Code, Transport};
 use lwm2m_kit::{account, instance, path};
 use lwm2m_objects::{Store, typed::Device};
 use lwm2m_statemachine::{
     ClientEvent, ConnectionId, Session,
-    client::Transport,
     coap::{MessageType, Token},
 };
 
@@ -54,7 +53,7 @@ fn asked(station: &mut Station) -> (Option<ConnectionId>, Vec<ConnectionId>) {
         match event {
             ClientEvent::Connect {
                 connection,
-                transport: Transport::Sms { .. },
+                transport: Transport::Sms,
                 ..
             } => asked = Some(connection),
             ClientEvent::Disconnect { connection } => ended.push(connection),
