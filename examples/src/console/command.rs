@@ -14,7 +14,7 @@ use crate::{
 
 /// How each command is written, and what it does.
 const USAGE: [(&str, &str); 14] = [
-    ("list", "list the clients, what is observed and what waits"),
+    ("list", "list clients, observations and what waits"),
     ("read EP PATH [FORMAT]", "read what is at a path"),
     ("write EP PATH [--FORMAT] VALUE", "write a Resource"),
     ("exec EP PATH [ARGUMENTS]", "execute a Resource"),
@@ -33,7 +33,7 @@ const USAGE: [(&str, &str); 14] = [
     ("cancel NUMBER", "end the observation with this number"),
     (
         "withdraw NUMBER",
-        "cancel the operation with this number, which waits",
+        "cancel the operation of this number that waits",
     ),
     ("help", "list the commands"),
     ("quit", "end; clients are not told"),

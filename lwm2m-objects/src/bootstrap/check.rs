@@ -62,7 +62,7 @@ pub fn check(
 /// use lwm2m_objects::{bootstrap, example};
 ///
 /// let mut tree = example::client();
-/// for server in ["/1/1", "/1/2"] {
+/// for server in ["/1/0", "/1/1"] {
 ///     let command = bootstrap::delete(&tree, server.parse()?)?;
 ///     tree.commit(command.changes())?;
 /// }

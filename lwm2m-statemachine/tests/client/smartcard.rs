@@ -414,8 +414,6 @@ fn the_card_is_looked_at_before_a_connection_over_another_transport() {
     assert_eq!(asked(&mut hosts), 1);
     has(&mut hosts, Some(&file));
     hosts.connect_all(Session::New);
-    assert_eq!(asked(&mut hosts), 1);
-    has(&mut hosts, Some(&file));
     hosts.accept_all();
     hosts.client.set(hosts.now, path("/1/6/7"), "S").unwrap();
     assert_eq!(asked(&mut hosts), 1);

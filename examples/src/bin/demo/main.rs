@@ -81,7 +81,7 @@ fn run(arguments: &Arguments) -> io::Result<ExitCode> {
         .map_err(exit::about(&arguments.listen))?;
     let servers = stage.servers();
     exit::say(format_args!(
-        "Server 101 is at {}, server 102 at {}, the bootstrap-server at {}.\n\n{}",
+        "Server 101 is at {}, server 102 at {},\nthe bootstrap-server at {}.\n\n{}",
         servers[0].1,
         servers[1].1,
         stage.bootstrapper(),
