@@ -31,10 +31,7 @@ const USAGE: [(&str, &str); 14] = [
     ("observe EP PATH [FORMAT]", "be told of changes at a path"),
     ("cancel EP PATH", "end the observation of a path"),
     ("cancel NUMBER", "end the observation with this number"),
-    (
-        "withdraw NUMBER",
-        "cancel the operation of this number that waits",
-    ),
+    ("withdraw NUMBER", "cancel this operation, which waits"),
     ("help", "list the commands"),
     ("quit", "end; clients are not told"),
 ];
