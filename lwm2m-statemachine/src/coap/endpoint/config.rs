@@ -95,6 +95,7 @@ impl Config {
     }
 
     /// How long as many requests over SMS may take as there are transmissions of one over UDP.
+    #[cfg(feature = "client")]
     pub(crate) fn all_over_sms(&self) -> Duration {
         let transmissions = u32::from(self.transmission.retransmissions()).saturating_add(1);
         self.sms_round_trip().saturating_mul(transmissions)

@@ -45,6 +45,7 @@ impl<P: Peer> Endpoint<P> {
     }
 
     /// The channel of a request that has no outcome yet, or of an observation.
+    #[cfg(feature = "server")]
     pub(crate) fn channel_of(&self, request: RequestId) -> Option<Channel> {
         let request = self.layers.exchanges.requests.get(request.0)?;
         Some(request.mode.channel)
