@@ -65,6 +65,9 @@ impl<P: Peer> BootstrapServer<P> {
             };
             self.expire(now, id);
         }
+        // With the last exchange of a peer, the peer may be due to be forgotten.
+        self.endpoint.handle_timeout(now);
+        self.handle_endpoint_events(now);
     }
 
     /// The next datagram to send. Every call but the other polls may change it.
