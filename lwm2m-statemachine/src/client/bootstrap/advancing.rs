@@ -1,5 +1,6 @@
 //! The steps of a bootstrap: it begins, succeeds or fails, and the sequence goes on.
 
+use alloc::boxed::Box;
 use core::time::Duration;
 
 use lwm2m_core::{Instant, Transport};
@@ -60,7 +61,7 @@ impl Bootstrap {
         };
         self.close();
         let connection = (context.new_connection)();
-        self.session = Some(Session::connecting(account, access, connection));
+        self.session = Some(Box::new(Session::connecting(account, access, connection)));
         self.tell(ClientEvent::Connect {
             connection,
             account,
@@ -85,7 +86,11 @@ impl Bootstrap {
     /// The Finish is answered with 2.04: all that was written counts from now on.
     pub(in crate::client) fn finished(&mut self, context: &mut Context<'_>) {
         let until = context.now + self.terms.settings.linger;
-        let Some(session) = self.session.as_mut().filter(|session| session.is_open()) else {
+        let Some(session) = self
+            .session
+            .as_deref_mut()
+            .filter(|session| session.is_open())
+        else {
             return;
         };
         session.finished(until);
@@ -202,7 +207,7 @@ impl Bootstrap {
 
     /// Sets when the next step is due.
     pub(super) fn rearm(&mut self, context: &mut Context<'_>) {
-        let session = self.session.as_ref().and_then(Session::deadline);
+        let session = self.session.as_deref().and_then(Session::deadline);
         let idle = self.begun().is_none();
         let timeout = self.timeout.due().filter(|_| idle);
         let next = self.sequence.next().filter(|_| idle && !self.is_offline);

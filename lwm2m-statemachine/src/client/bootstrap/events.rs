@@ -1,5 +1,6 @@
 //! What happens to a bootstrap: what the application says, what arrives, and the passing of time.
 
+use alloc::boxed::Box;
 use core::time::Duration;
 
 use lwm2m_core::{Code, ObjectId};
@@ -228,7 +229,9 @@ impl Bootstrap {
         self.sequence.begun_by_server();
         let connection = (context.new_connection)();
         let until = context.now + self.terms.settings.limits.exchange_lifetime;
-        self.session = Some(Session::waiting(account, access, connection, until));
+        self.session = Some(Box::new(Session::waiting(
+            account, access, connection, until,
+        )));
         self.rearm(context);
         Ok(connection)
     }
@@ -243,7 +246,7 @@ impl Bootstrap {
         connection: ConnectionId,
     ) {
         let limits = self.terms.settings.limits;
-        let own = self.session.as_mut();
+        let own = self.session.as_deref_mut();
         let Some(session) = own.filter(|session| session.connection == connection) else {
             return;
         };
@@ -284,7 +287,7 @@ impl Bootstrap {
         context: &mut Context<'_>,
         reason: BootstrapFailure,
     ) {
-        let session = self.session.as_mut();
+        let session = self.session.as_deref_mut();
         if session.is_some_and(Session::unanswered) {
             self.fail(context, reason, Duration::ZERO);
         }
@@ -294,7 +297,7 @@ impl Bootstrap {
     /// Something is due.
     pub(in crate::client) fn due(&mut self, context: &mut Context<'_>) {
         self.armed = None;
-        let deadline = self.session.as_ref().and_then(Session::deadline);
+        let deadline = self.session.as_deref().and_then(Session::deadline);
         if deadline.is_some_and(|deadline| deadline <= context.now) {
             self.fail(context, BootstrapFailure::NotFinished, Duration::ZERO);
             self.close();

@@ -30,7 +30,7 @@ use crate::{
 pub(in crate::client) struct Bootstrap {
     pub(super) sequence: Sequence,
     pub(super) failures: Failures,
-    pub(super) session: Option<Session>,
+    pub(super) session: Option<Box<Session>>,
     pub(in crate::client) commands: Commands,
     pub(super) timeout: AccountTimeout,
     pub(in crate::client) meanwhile: Meanwhile,
@@ -158,14 +158,14 @@ impl Bootstrap {
 
     /// The connection of an account.
     pub(in crate::client) fn connection(&self, account: AccountId) -> Option<ConnectionId> {
-        let session = self.session.as_ref();
+        let session = self.session.as_deref();
         let own = session.filter(|session| session.account == account);
         own.map(|session| session.connection)
     }
 
     /// Whether this request is one of ours.
     pub(in crate::client) fn owns(&self, request: RequestId) -> bool {
-        let session = self.session.as_ref();
+        let session = self.session.as_deref();
         session.and_then(Session::request) == Some(request)
     }
 
@@ -197,12 +197,12 @@ impl Bootstrap {
 
     /// The bootstrap that has begun, and isn't over.
     pub(super) fn begun(&self) -> Option<&Session> {
-        let session = self.session.as_ref();
+        let session = self.session.as_deref();
         session.filter(|session| !session.is_finished())
     }
 
     fn on(&self, connection: ConnectionId) -> Option<&Session> {
-        let session = self.session.as_ref();
+        let session = self.session.as_deref();
         session.filter(|session| session.connection == connection)
     }
 }
