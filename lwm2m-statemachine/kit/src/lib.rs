@@ -1,8 +1,9 @@
 //! What the tests of the crates share: short spellings of identifiers, a heap that is counted,
-//! what a machine sends, and what a Client may send.
+//! what a machine sends, what a Client may send, and a smartcard.
 
 extern crate alloc;
 
+pub mod card;
 pub mod heap;
 #[cfg(feature = "machines")]
 mod idle;

@@ -10,6 +10,7 @@ use lwm2m_statemachine::{
     AccountId, Client, ClientEvent, ConnectionId, Datagram, Session,
     client::Inbound,
     coap::{BlockOption, MessageBuf, MessageRef, MessageType, Token},
+    smartcard::Refreshed,
 };
 
 pub(crate) use crate::steps::step;
@@ -682,6 +683,20 @@ impl Bench {
 
 /// The application and the clock.
 impl Bench {
+    /// The application has looked at the smartcard, which has this bootstrap file; what becomes of it.
+    #[track_caller]
+    pub(crate) fn card_has(&mut self, file: Option<&[u8]>) -> Refreshed {
+        let refreshed = self.client.smartcard(self.now, file);
+        self.collect();
+        refreshed.expect("no bootstrap is under way")
+    }
+
+    /// The same, and nothing of it is refused.
+    #[track_caller]
+    pub(crate) fn good_card_has(&mut self, file: Option<&[u8]>) {
+        assert_eq!(self.card_has(file).refused, None);
+    }
+
     /// The application asks for an Update of the first server's registration.
     pub(crate) fn client_updates(&mut self) {
         let account = AccountId::new(InstanceId::ZERO);

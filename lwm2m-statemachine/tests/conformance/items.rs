@@ -19,7 +19,7 @@ mod statistics;
 use self::appendix_b::{
     bootstrap as bootstrapping, formats, management, mechanisms, notification, objects,
 };
-use self::appendix_b::{registration as registering, reporting as observing};
+use self::appendix_b::{registration as registering, reporting as observing, smartcard as card};
 use crate::{
     catalogue::{APPENDIX_B, ETS, NOT_YET, NOTHING},
     table::{Item, Role, Shown, not_yet, nothing, test},
@@ -38,7 +38,7 @@ pub(crate) const CLIENT: Role = Role {
 const ITEMS: &[Item] = &[
     test!("LwM2M-BOOT-001-C-M", bootstrapping::lwm2m_boot_001_c_m),
     test!("LwM2M-BOOT-002-C-O", bootstrapping::lwm2m_boot_002_c_o),
-    not_yet!("LwM2M-BOOT-003-C-O", "bootstrap from a Smartcard"),
+    test!("LwM2M-BOOT-003-C-O", card::lwm2m_boot_003_c_o),
     test!("LwM2M-BOOT-004-C-O", bootstrapping::lwm2m_boot_004_c_o),
     test!("LwM2M-BOOT-005-C-O", bootstrapping::lwm2m_boot_005_c_o),
     test!("LwM2M-BOOT-006-C-M", bootstrapping::lwm2m_boot_006_c_m),
@@ -46,9 +46,9 @@ const ITEMS: &[Item] = &[
     test!("LwM2M-BOOT-008-C-M", bootstrapping::lwm2m_boot_008_c_m),
     test!("LwM2M-BOOT-009-C-M", bootstrapping::lwm2m_boot_009_c_m),
     test!("LwM2M-BOOT-010-C-M", bootstrapping::lwm2m_boot_010_c_m),
-    not_yet!("LwM2M-BOOT-011-C-O", "bootstrap from a Smartcard"),
-    not_yet!("LwM2M-BOOT-012-C-O", "bootstrap from a Smartcard"),
-    not_yet!("LwM2M-BOOT-013-C-O", "bootstrap from a Smartcard"),
+    test!("LwM2M-BOOT-011-C-O", card::lwm2m_boot_011_c_o),
+    test!("LwM2M-BOOT-012-C-O", card::lwm2m_boot_012_c_o),
+    test!("LwM2M-BOOT-013-C-O", card::lwm2m_boot_013_c_o),
     test!("LwM2M-BOOT-014-C-O", bootstrapping::lwm2m_boot_014_c_o),
     test!("LwM2M-BOOT-015-C-O", bootstrapping::lwm2m_boot_015_c_o),
     test!("LwM2M-BOOT-016-C-O", bootstrapping::lwm2m_boot_016_c_o),
@@ -61,7 +61,7 @@ const ITEMS: &[Item] = &[
     test!("LwM2M-CR-007-C-M", registering::lwm2m_cr_007_c_m),
     test!("LwM2M-CR-008-C-M", registering::lwm2m_cr_008_c_m),
     test!("LwM2M-CR-009-C-O", registering::lwm2m_cr_009_c_o),
-    not_yet!("LwM2M-CR-010-C-O", "bootstrap from a Smartcard"),
+    test!("LwM2M-CR-010-C-O", card::lwm2m_cr_010_c_o),
     test!("LwM2M-CR-0011-C-M", registering::lwm2m_cr_0011_c_m),
     test!("LwM2M-CR-0012-C-M", registering::lwm2m_cr_0012_c_m),
     test!("LwM2M-DMSE-001-C-M", management::lwm2m_dmse_001_c_m),
@@ -90,9 +90,15 @@ const ITEMS: &[Item] = &[
     not_yet!("LwM2M-SEC-004-C-O", "secured transports"),
     test!("LwM2M-SEC-005-C-O", mechanisms::lwm2m_sec_005_c_o),
     not_yet!("LwM2M-SEC-006-C-O", "secured transports"),
-    not_yet!("LwM2M-SEC-007-C-O", "bootstrap from a Smartcard"),
+    not_yet!(
+        "LwM2M-SEC-007-C-O",
+        "SCP03, which belongs to the driver of the card reader"
+    ),
     test!("LwM2M-SEC-008-C-O", mechanisms::lwm2m_sec_008_c_o),
-    not_yet!("LwM2M-SEC-009-C-O", "bootstrap from a Smartcard"),
+    not_yet!(
+        "LwM2M-SEC-009-C-O",
+        "SCP03, which belongs to the driver of the card reader"
+    ),
     not_yet!("LwM2M-MEC-001-C-O", "Queue Mode"),
     test!("LwM2M-MEC-002-C-M", mechanisms::lwm2m_mec_002_c_m),
     test!("LwM2M-MEC-003-C-O", mechanisms::lwm2m_mec_003_c_o),

@@ -9,3 +9,4 @@ pub(crate) mod notification;
 pub(crate) mod objects;
 pub(crate) mod registration;
 pub(crate) mod reporting;
+pub(crate) mod smartcard;
