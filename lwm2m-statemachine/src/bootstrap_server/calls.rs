@@ -65,12 +65,13 @@ impl<P: Peer> BootstrapServer<P> {
         };
         // With the 2.04, the time of the client begins.
         let begins = responder.is_some();
+        let channel = found.client.channel;
         let bytes = self.check(&plan)?;
         if let Some(responder) = self.bootstraps.take_responder(bootstrap) {
             self.answer(now, responder, Code::CHANGED);
         }
         if begins {
-            let deadline = now + self.policy.silence;
+            let deadline = now + self.policy.waits(channel).silence;
             self.bootstraps.set_deadline(bootstrap, Some(deadline));
         }
         self.bootstraps.give(bootstrap, plan.into_iter(), bytes);
@@ -149,7 +150,7 @@ impl<P: Peer> BootstrapServer<P> {
             host: None,
         };
         let bootstrap = self.bootstraps.insert(client, State::Waiting(None));
-        let deadline = now + self.policy.silence;
+        let deadline = now + self.policy.waits(channel).silence;
         self.bootstraps.set_deadline(bootstrap, Some(deadline));
         self.stats.begun = self.stats.begun.saturating_add(1);
         self.bootstraps.give(bootstrap, plan.into_iter(), bytes);

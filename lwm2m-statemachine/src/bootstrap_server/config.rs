@@ -36,7 +36,8 @@ pub struct BootstrapServerConfig {
     pub acceptance: Acceptance,
     /// How long a request waits for its plan before it is answered 5.03; 60 s by default, as a client
     /// waits for the answer MAX_TRANSMIT_WAIT (93 s) or less. With [`Acceptance::AtOnce`] it is
-    /// EXCHANGE_LIFETIME (247 s) instead, after which the client gives up (TS 5.2.3.3).
+    /// EXCHANGE_LIFETIME of the channel instead (247 s; 407 s over SMS), after which the client gives up (TS
+    /// 5.2.3.3).
     pub plan_time: Duration,
     /// Bounds of what clients and the application can make the machine hold.
     pub bounds: BootstrapBounds,

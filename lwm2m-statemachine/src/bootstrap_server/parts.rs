@@ -14,7 +14,7 @@ use super::{
 use crate::{
     coap::{Endpoint, Usage},
     downlink::{Host, HostOf, NamePolicy},
-    machine::{IdentityTable, Peer, Random},
+    machine::{Channel, IdentityTable, Peer, Random},
 };
 
 /// An LwM2M Bootstrap-Server; see the [module](super) for the loop that drives it.
@@ -38,10 +38,26 @@ pub(super) struct Policy<P> {
     pub(super) acceptance: Acceptance,
     pub(super) plan_time: Duration,
     pub(super) bounds: BootstrapBounds,
+    udp: Waits,
+    sms: Waits,
+}
+
+/// How long something takes on a channel.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waits {
     /// After that time without a command a client gives up (EXCHANGE_LIFETIME).
     pub(super) silence: Duration,
     /// The longest time from the arrival of a command to that of its answer.
     pub(super) patience: Duration,
+}
+
+impl<P> Policy<P> {
+    pub(super) const fn waits(&self, channel: Channel) -> Waits {
+        match channel {
+            Channel::Udp => self.udp,
+            Channel::Sms => self.sms,
+        }
+    }
 }
 
 /// What a bootstrap-server holds, for tests and monitoring.
@@ -104,7 +120,7 @@ impl<P: Peer> BootstrapServer<P> {
         coap.stream_requests = true;
         let response = coap.response_timeout;
         let transmit_wait = coap.transmission.max_transmit_wait();
-        let patience = transmit_wait.saturating_add(response.unwrap_or(transmit_wait));
+        let response = response.unwrap_or(transmit_wait);
         Self {
             bootstraps: Bootstraps::new(&mut random),
             policy: Policy {
@@ -117,8 +133,14 @@ impl<P: Peer> BootstrapServer<P> {
                 acceptance: config.acceptance,
                 plan_time: config.plan_time,
                 bounds: config.bounds,
-                silence: coap.transmission.exchange_lifetime(),
-                patience,
+                udp: Waits {
+                    silence: coap.transmission.exchange_lifetime(),
+                    patience: transmit_wait.saturating_add(response),
+                },
+                sms: Waits {
+                    silence: coap.sms_exchange_lifetime(),
+                    patience: coap.sms_round_trip().saturating_add(response),
+                },
             },
             endpoint: Endpoint::new(coap),
             events: VecDeque::new(),

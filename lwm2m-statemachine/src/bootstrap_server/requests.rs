@@ -133,7 +133,7 @@ impl<P: Peer> BootstrapServer<P> {
             Acceptance::WithPlan => (Some(responder), self.policy.plan_time),
             Acceptance::AtOnce => {
                 self.answer(now, responder, Code::CHANGED);
-                (None, self.policy.silence)
+                (None, self.policy.waits(client.channel).silence)
             }
         };
         let id = self.bootstraps.insert(client, State::Waiting(responder));

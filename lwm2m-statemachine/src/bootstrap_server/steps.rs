@@ -228,11 +228,15 @@ impl<P: Peer> BootstrapServer<P> {
     /// moment, which is at the earliest when the command was sent first, and with a body in blocks at
     /// the earliest when its last block may have been.
     fn heard_of(&mut self, now: Instant, id: BootstrapId, commanded: &Commanded) {
-        let patience = self.policy.patience.as_millis();
+        let Some(bootstrap) = self.bootstraps.get(id) else {
+            return;
+        };
+        let waits = self.policy.waits(bootstrap.client.channel);
+        let patience = waits.patience.as_millis();
         let patience = u64::try_from(patience).unwrap_or(u64::MAX);
         let latest = Instant::from_millis(now.as_millis().saturating_sub(patience));
         let received = commanded.at.max(latest);
-        let deadline = received + self.policy.silence;
+        let deadline = received + waits.silence;
         self.bootstraps.set_deadline(id, Some(deadline));
     }
 

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use lwm2m_core::{Code, ContentFormat, Method, Value};
 use lwm2m_statemachine::{
-    BootstrapId, Channel, Identity,
+    BootstrapId, Channel, Datagram, Identity,
     bootstrap_server::{BootstrapFailure, PauseReason, Plan, StartError, StepFailure},
     coap::{MessageBuf, MessageType},
 };
@@ -405,10 +405,15 @@ fn the_application_begins_a_bootstrap_without_a_request() {
         .begin(world.now, "device", 6, Channel::Sms, plan())
         .unwrap();
     assert_eq!(world.sent().len(), 1);
-    // An answer may take longer than the client waits for the next command.
-    world.pass(Duration::from_secs(400));
+    // An answer may take six minutes (MAX_RTT), and no longer.
+    world.pass(Duration::from_secs(361));
+    assert!(world.events().is_empty());
+    world.pass(Duration::from_secs(10));
     assert!(world.sent().is_empty());
-    assert_eq!(world.outcome(bootstrap), Err(BootstrapFailure::Silence));
+    let Err(BootstrapFailure::Step { failure, .. }) = world.outcome(bootstrap) else {
+        panic!("the step has no answer");
+    };
+    assert_eq!(failure, StepFailure::Timeout);
     let invalid = world
         .machine
         .begin(world.now, "device", 5, Channel::Udp, Plan::new());
@@ -570,4 +575,34 @@ fn a_finish_whose_answer_is_missing_may_have_been_carried_out() {
     inconsistent(&mut world);
     world.pass(Duration::from_secs(300));
     assert!(!may_have_finished(&mut world));
+}
+
+/// Short messages take up to three minutes each way, and a client that is bootstrapped over SMS knows.
+#[test]
+fn over_sms_a_client_gives_up_after_the_exchange_lifetime_of_short_messages() {
+    let mut world = World::new();
+    let begun = world
+        .machine
+        .begin(world.now, "device", 6, Channel::Sms, write());
+    let bootstrap = begun.unwrap();
+    let command = world.sent_one();
+    world.pass(Duration::from_secs(300));
+    assert!(world.events().is_empty());
+    let message = command.message();
+    let answer = success(&command).finish(
+        MessageType::Acknowledgement,
+        message.message_id(),
+        message.token(),
+    );
+    let datagram = Datagram {
+        channel: Channel::Sms,
+        ..Datagram::new(6, answer.as_ref())
+    };
+    world.machine.handle_datagram(world.now, datagram).unwrap();
+    assert!(matches!(world.event(), Event::Paused { .. }));
+    // EXCHANGE_LIFETIME with the latency of short messages is 407 seconds, from the command on.
+    world.pass(Duration::from_secs(106));
+    assert!(world.events().is_empty());
+    world.pass(Duration::from_secs(1));
+    assert_eq!(world.outcome(bootstrap), Err(BootstrapFailure::Silence));
 }

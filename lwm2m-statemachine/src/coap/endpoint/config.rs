@@ -94,6 +94,12 @@ impl Config {
         self.over_sms().max_rtt()
     }
 
+    /// EXCHANGE_LIFETIME with the latency of short messages.
+    #[cfg(feature = "bootstrap-server")]
+    pub(crate) fn sms_exchange_lifetime(&self) -> Duration {
+        self.over_sms().exchange_lifetime()
+    }
+
     /// How long as many requests over SMS may take as there are transmissions of one over UDP.
     #[cfg(feature = "client")]
     pub(crate) fn all_over_sms(&self) -> Duration {
