@@ -43,8 +43,8 @@ pub enum InboundRefusal {
     #[error("the account is not that of a Bootstrap-Server")]
     NotBootstrapServer,
     /// The Client isn't started, is offline, or has no registration with this server that says that it
-    /// can be reached this way (TS 5.3.1.1). Or a bootstrap without security was rolled back less than EXCHANGE_LIFETIME
-    /// ago, the rest of which may still arrive.
+    /// can be reached this way (TS 5.3.1.1). Or a bootstrap without security is under way, or was rolled back less than
+    /// EXCHANGE_LIFETIME ago, so that the rest of it may still arrive.
     #[error("requests of this server aren't served now")]
     NotServed,
 }

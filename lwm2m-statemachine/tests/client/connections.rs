@@ -441,7 +441,8 @@ fn a_connection_that_comes_up_offline_is_used_when_online() {
 
 fn with_bootstrap() -> Hosts {
     let (security, server) = open("one", 101, DAY);
-    let bootstrap = Security::no_sec("coap://bootstrap", server_id(7)).into_bootstrap_server();
+    let (bootstrap, _) = secured("bootstrap", 7, DAY);
+    let bootstrap = bootstrap.into_bootstrap_server();
     let mut objects = tree([]);
     objects.add(Store::of([
         (lwm2m_kit::instance(0), security),

@@ -21,7 +21,7 @@ use super::{
     parts::Bootstrap,
     session::{Arrival, Session},
 };
-use crate::coap::MessageRef;
+use crate::{coap::MessageRef, machine::Channel};
 
 /// What the application says.
 impl Bootstrap {
@@ -208,7 +208,8 @@ impl Bootstrap {
         true
     }
 
-    /// The Bootstrap-Server of an account has begun a connection (TS 5.2.3.4). A bootstrap that has begun ends.
+    /// The Bootstrap-Server of an account has begun a connection (TS 5.2.3.4). A bootstrap that has begun ends; but without
+    /// security, where nobody has proved who it is, none whose commands come.
     pub(in crate::client) fn inbound(
         &mut self,
         context: &mut Context<'_>,
@@ -222,7 +223,11 @@ impl Bootstrap {
         }
         let access = accounts::access(&*context.tree, account, self.terms.digest_key);
         let is_served = self.sequence.is_past_factory() && !self.is_offline;
-        let access = access.filter(|access| is_served && !self.may_be_old(context.now, access));
+        let is_open = self.begun().is_some_and(Session::is_open);
+        let access = access.filter(|access| {
+            let is_unproven = is_open && access.is_open_over(Channel::Udp);
+            is_served && !is_unproven && !self.may_be_old(context.now, access)
+        });
         let access = access.ok_or(InboundRefusal::NotServed)?;
         self.replace(context);
         self.close();

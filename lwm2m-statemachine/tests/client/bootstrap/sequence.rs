@@ -17,7 +17,7 @@ use lwm2m_statemachine::{
 };
 
 use super::{Station, bootstrap_server, finish, of_bootstrap, tree, with};
-use crate::hosts::{create, open};
+use crate::hosts::{create, open, secured};
 
 const DAY: u32 = 86_400;
 
@@ -446,7 +446,11 @@ fn a_server_initiated_bootstrap_is_possible_while_servers_are_registered() {
 
 #[test]
 fn a_second_connection_of_the_bootstrap_server_takes_the_place_of_the_first() {
-    let mut station = Station::registered([open("one", 101, DAY)]);
+    let (security, _) = secured("bootstrap", 7, DAY);
+    let accounts = [open("one", 101, DAY)];
+    let mut station = Station::started(with(security.into_bootstrap_server(), accounts));
+    station.connect_all(Session::New);
+    station.accept_all();
     inbound(&mut station).unwrap();
     let before = station.snapshot();
     station.delete("/0");
@@ -457,6 +461,30 @@ fn a_second_connection_of_the_bootstrap_server_takes_the_place_of_the_first() {
     assert_eq!(station.linked(), [account(1)], "the first one is closed");
     station.links.insert(of_bootstrap(), link);
     assert_eq!(station.code(finish()), Code::CHANGED);
+}
+
+/// Anybody can send a datagram from another port.
+#[test]
+fn without_security_nobody_takes_the_place_of_a_bootstrap_that_is_under_way() {
+    let mut station = Station::registered([open("one", 101, DAY)]);
+    inbound(&mut station).unwrap();
+    // Nothing has come on the first one.
+    inbound(&mut station).unwrap();
+    assert_eq!(failures(&mut station), [BootstrapFailure::Replaced]);
+    station.write_account(open("one", 101, 600));
+    station.events();
+    let (now, from) = (station.now, Inbound::Account(of_bootstrap()));
+    let second = station.client.inbound(now, from);
+    assert_eq!(second, Err(InboundRefusal::NotServed));
+    assert_eq!(failures(&mut station), []);
+    station.finish();
+    let update = station.others.remove(0);
+    assert_eq!(
+        (update.0, update.1.queries()),
+        (account(1), vec!["lt=600".into()])
+    );
+    // It is over: the next one may begin.
+    inbound(&mut station).unwrap();
 }
 
 #[test]
