@@ -19,5 +19,6 @@ mod timeout;
 pub(super) use self::{
     commands::discover,
     context::{Context, Report},
+    meanwhile::Changes,
     parts::{Bootstrap, Settings},
 };

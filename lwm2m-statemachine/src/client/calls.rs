@@ -168,13 +168,19 @@ impl Client {
         let mut set = ObjectSet::new(&mut self.parts.tree);
         act(&mut set);
         let (mut paths, came) = set.into_changes();
-        let rights = self.parts.came(came);
-        paths.extend(rights.iter().flatten());
-        self.parts.registrations.hold_news(!at_once);
-        self.parts.follow(now, paths);
-        self.parts.registrations.hold_news(false);
+        let follow = move |parts: &mut Parts| {
+            let rights = parts.came(came);
+            paths.extend(rights.iter().flatten());
+            parts.follow(now, paths);
+            rights.map(drop)
+        };
+        let rights = if at_once {
+            follow(&mut self.parts)
+        } else {
+            self.parts.hold_news(follow)
+        };
         self.parts.follow_objects(now);
-        rights.map(drop)
+        rights
     }
 
     /// Reports that a value at `path` has changed. Use it for values that the tree doesn't hold

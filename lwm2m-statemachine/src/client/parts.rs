@@ -8,7 +8,7 @@ use lwm2m_objects::{Change, ObjectTree, WriteError, access};
 use super::{
     accounts::{self, DigestKey},
     attributes::AttributeStore,
-    bootstrap::{self, Bootstrap, Report as Asked, Settings},
+    bootstrap::{self, Bootstrap, Changes, Report as Asked, Settings},
     changed::Changed,
     config::{self, ClientConfig, ClientError},
     downloads::{self, Downloads},
@@ -440,8 +440,11 @@ impl Parts {
     /// A bootstrap is over, and was kept or rolled back: what has waited goes on. These paths read differently, and
     /// others that the application has changed.
     fn go_on(&mut self, now: Instant, mut changed: Vec<Path>, is_kept: bool) {
-        let (paths, own, came) = self.bootstrap.meanwhile.take();
-        changed.extend(paths);
+        let Changes { told, held, own } = self.bootstrap.meanwhile.take();
+        changed.extend(told.paths);
+        let paths: Vec<Path> = held.paths.into_iter().collect();
+        // An Update that follows must not tell of them, unless it tells something else.
+        self.registrations.note_news(&paths, true);
         self.follow(now, changed);
         for (owner, changes) in own {
             if is_kept {
@@ -451,7 +454,11 @@ impl Parts {
                 let _ = self.commit(now, owner, changes);
             }
         }
-        self.give_owners(now, None, &came);
+        self.give_owners(now, None, &told.came);
+        self.hold_news(|parts| {
+            parts.follow(now, paths);
+            parts.give_owners(now, None, &held.came);
+        });
         self.register(now, Registrations::reconcile);
         self.report(now, Reporting::resume);
         self.follow_objects(now);
@@ -478,7 +485,8 @@ impl Parts {
     pub(super) fn came(&mut self, created: Vec<Change>) -> Result<Vec<Path>, WriteError> {
         let owners = self.owners(None, &created)?;
         if self.tree.is_holding() {
-            self.bootstrap.meanwhile.came(created);
+            let is_held = self.registrations.holds_news();
+            self.bootstrap.meanwhile.came(created, is_held);
         }
         self.tree.change(owners)
     }
@@ -591,6 +599,14 @@ impl Parts {
         Ok(())
     }
 
+    /// What changes meanwhile leads to no Update by itself; the next one tells it.
+    pub(super) fn hold_news<R>(&mut self, act: impl FnOnce(&mut Self) -> R) -> R {
+        self.registrations.hold_news(true);
+        let result = act(self);
+        self.registrations.hold_news(false);
+        result
+    }
+
     /// Does what follows from changes at these paths, whoever made them: what belongs to Object Instances
     /// and accounts that are gone ends, notifications become due, and servers are sent an Update if what
     /// they know has changed.
@@ -598,7 +614,8 @@ impl Parts {
     /// While a bootstrap is under way, it waits: nobody may learn of what that has written so far.
     pub(super) fn follow(&mut self, now: Instant, paths: impl IntoIterator<Item = Path>) {
         if self.tree.is_holding() {
-            return self.bootstrap.meanwhile.changed(paths);
+            let is_held = self.registrations.holds_news();
+            return self.bootstrap.meanwhile.changed(paths, is_held);
         }
         let mut paths: Vec<Path> = paths.into_iter().collect();
         let mut gone = self.gone(&paths);
@@ -614,6 +631,8 @@ impl Parts {
                 .retain(|server| accounts::has_account(tree, server));
         }
         self.registrations.card_mut().supersede(&gone);
+        let is_held = self.registrations.holds_news();
+        self.registrations.note_news(&paths, is_held);
         let changed = Changed::of(&self.tree, paths);
         if changed.touches_accounts() {
             self.register(now, Registrations::reconcile);

@@ -14,7 +14,10 @@ mod parameters;
 mod registration;
 mod step;
 
-use alloc::{collections::VecDeque, vec::Vec};
+use alloc::{
+    collections::{BTreeSet, VecDeque},
+    vec::Vec,
+};
 
 use lwm2m_core::{InstanceId, Instant, ObjectId, Path, ResourceId, ShortServerId, Transport};
 use lwm2m_objects::{ObjectTree, Typed as _, typed::Security};
@@ -58,8 +61,10 @@ pub(super) struct Registrations {
     /// Whether the application wants registrations.
     is_started: bool,
     is_offline: bool,
-    /// Whether what has changed is told with the next Update only.
+    /// Whether what changes now is told with the next Update only.
     holds_news: bool,
+    /// The Objects of which nothing is told before the next Update.
+    held: BTreeSet<ObjectId>,
     /// Whether something has come to its end that others may have waited for.
     has_ended: bool,
     card: CardWatch,
@@ -79,6 +84,7 @@ impl Registrations {
             is_started: false,
             is_offline: false,
             holds_news: false,
+            held: BTreeSet::new(),
             has_ended: false,
             card: CardWatch::default(),
             reports: VecDeque::new(),
@@ -206,15 +212,30 @@ impl Registrations {
 
     /// Sends an Update to every server whose information is out of date.
     pub(super) fn refresh(&mut self, context: &mut Context<'_>) {
-        if self.holds_news {
-            return;
-        }
         self.step_all(context, Registration::refresh);
     }
 
-    /// From now on changes don't lead to an Update; the next one tells them. Or they do again.
+    /// From now on Objects and Object Instances that come and go don't lead to an Update; the next one tells them. Or
+    /// they do again.
     pub(super) const fn hold_news(&mut self, holds: bool) {
         self.holds_news = holds;
+    }
+
+    /// Whether what changes now is told with the next Update only.
+    pub(super) const fn holds_news(&self) -> bool {
+        self.holds_news
+    }
+
+    /// There are changes at these paths. If they are `is_held`, they are told with the next Update only.
+    pub(super) fn note_news(&mut self, paths: &[Path], is_held: bool) {
+        for path in paths.iter().filter(|path| path.resource().is_none()) {
+            match path.object() {
+                Some(object) if is_held => drop(self.held.insert(object)),
+                Some(object) => drop(self.held.remove(&object)),
+                None if is_held => {}
+                None => self.held.clear(),
+            }
+        }
     }
 
     /// Accounts may have come, gone or changed (TS 5.2.5).
@@ -570,6 +591,7 @@ impl Registrations {
             endpoint: context.endpoint,
             identity: &self.terms.identity,
             list: &mut context.list,
+            held: &self.held,
             takes: self.terms.takes,
             retry: &mut self.terms.retry,
             is_started,

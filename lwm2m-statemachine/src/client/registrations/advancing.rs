@@ -184,7 +184,8 @@ impl Registration {
         let Some(lease) = &mut self.lease else {
             return;
         };
-        let has_changed = parameters.as_ref().is_some_and(|now| *now != lease.known);
+        let is_news = |now: &Parameters| now.are_news(&lease.known, step.held);
+        let has_changed = parameters.as_ref().is_some_and(is_news);
         if !is_due && !has_changed {
             return;
         }

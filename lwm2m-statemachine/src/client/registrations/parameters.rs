@@ -1,12 +1,14 @@
 //! What a Client tells its servers: the messages of Register and Update (TS 5.3.1, 5.3.2, 8.2.4).
 
+use alloc::collections::BTreeSet;
 use core::time::Duration;
 
 use bytes::Bytes;
 use lwm2m_core::{
-    BindingMode, ContentFormat, InstanceId, Lifetime, Method, Msisdn, ParameterQuery,
+    BindingMode, ContentFormat, InstanceId, Lifetime, Method, Msisdn, ObjectId, ParameterQuery,
     RegisterParameters, UpdateParameters, Version,
 };
+use lwm2m_linkformat::{RegistrationLink, RegistrationLinks};
 use lwm2m_objects::{ObjectTree, Typed as _, typed::Server};
 
 use super::{
@@ -111,6 +113,16 @@ impl Parameters {
         }
     }
 
+    /// Whether a server that knows others hears of these by an Update. Of Objects that are `held` it doesn't.
+    pub(super) fn are_news(&self, known: &Self, held: &BTreeSet<ObjectId>) -> bool {
+        let mut told = self.differences(known);
+        if told.objects && !held.is_empty() {
+            let listed = |list| told_links(list, held);
+            told.objects = !listed(&self.objects).eq(listed(&known.objects));
+        }
+        told != Told::default()
+    }
+
     /// `POST /{location}` with these parameters only.
     pub(super) fn update(
         &self,
@@ -157,6 +169,21 @@ impl Parameters {
         let lifetime = self.lifetime.as_duration();
         lifetime.saturating_sub(takes.min(lifetime / 2))
     }
+}
+
+/// The Objects and Object Instances of an object list but those of Objects that are held. What the root's link says
+/// follows from the Objects.
+fn told_links<'l>(
+    list: &'l [u8],
+    held: &BTreeSet<ObjectId>,
+) -> impl Iterator<Item = RegistrationLink<'l>> {
+    let links = RegistrationLinks::new(list).map_while(Result::ok);
+    links.filter(|link| match link {
+        RegistrationLink::Root { .. } => false,
+        RegistrationLink::Object { object, .. } | RegistrationLink::Instance { object, .. } => {
+            !held.contains(object)
+        }
+    })
 }
 
 /// The channel that a binding says the server uses (TS Table 8). With both, the Client itself begins on

@@ -1,7 +1,8 @@
 //! What a registration needs for a step, and what a step asks for.
 
-use alloc::{string::String, vec::Vec};
-use lwm2m_core::Instant;
+use alloc::{collections::BTreeSet, string::String, vec::Vec};
+
+use lwm2m_core::{Instant, ObjectId};
 use lwm2m_objects::ObjectTree;
 
 use super::{
@@ -50,6 +51,8 @@ pub(super) struct Step<'c> {
     pub(super) endpoint: &'c mut Endpoint<ConnectionId>,
     pub(super) identity: &'c Identity,
     pub(super) list: &'c mut ObjectList,
+    /// The Objects of which nothing is told before the next Update.
+    pub(super) held: &'c BTreeSet<ObjectId>,
     pub(super) takes: Takes,
     pub(super) retry: &'c mut Retry,
     /// Whether the application wants registrations.

@@ -7,6 +7,7 @@ use lwm2m_kit::{account, instance, path};
 use lwm2m_objects::{
     Answer, CONNECTIVITY_MONITORING, Change, LOCATION, Store, access,
     firmware::{Event, FirmwareUpdateObject},
+    software::{Numbering, SoftwareManagementObject},
     typed::{self, AccessControl, AclTarget, Server},
 };
 use lwm2m_statemachine::{
@@ -323,4 +324,77 @@ fn objects_that_come_meanwhile_have_owners_at_the_end() {
         let expected = [AccessControl::OWNER_RIGHTS, AccessRights::NONE];
         assert_eq!(got, expected, "finishes: {finishes}");
     }
+}
+
+/// Registered with a server, and with a software component that wants no Update for what comes with it.
+fn with_software() -> Station {
+    let mut objects = super::tree([open("one", 101, DAY)]);
+    let component = typed::SoftwareManagement {
+        update_supported_objects: Some(false),
+        ..typed::SoftwareManagement::new("name", "1")
+    };
+    let software = SoftwareManagementObject::new(Numbering::Registered, |_, _| Answer::Done);
+    objects.add(software.with(instance(0), component).unwrap());
+    objects.add(Store::new(&LOCATION).managed(3));
+    let mut station = Station::started(objects);
+    station.connect_all(Session::New);
+    station.accept_all();
+    station
+}
+
+/// Connectivity Monitoring comes with the component.
+fn monitoring_comes(station: &mut Station) {
+    let monitoring = Store::new(&CONNECTIVITY_MONITORING).with(instance(0), 2, 5);
+    let come = |set: &mut lwm2m_statemachine::client::ObjectSet<'_>| set.add(monitoring);
+    let (now, component) = (station.now, Some(instance(0)));
+    station.client.change_objects(now, component, come).unwrap();
+}
+
+/// Object 9, Resource 8: a bootstrap isn't an Update.
+#[test]
+fn what_comes_with_software_is_told_with_the_next_update_whatever_a_bootstrap_does() {
+    for (comes_before, finishes) in [(true, true), (true, false), (false, true), (false, false)] {
+        let mut station = with_software();
+        if comes_before {
+            monitoring_comes(&mut station);
+        }
+        station.begin();
+        station.delete("/0");
+        station.delete("/1");
+        if !comes_before {
+            monitoring_comes(&mut station);
+        }
+        station.write_account(open("one", 101, DAY));
+        if finishes {
+            station.finish();
+        } else {
+            station.lose(of_bootstrap());
+        }
+        assert!(
+            station.others.is_empty(),
+            "before: {comes_before}, finishes: {finishes}"
+        );
+        assert!(
+            station.is_silent(),
+            "before: {comes_before}, finishes: {finishes}"
+        );
+        let now = station.now;
+        station.client.update(now, account(1));
+        let update = station.update(account(1));
+        let list = String::from_utf8(update.payload().to_vec()).unwrap();
+        assert!(list.contains("</4/0>"), "{list}");
+    }
+}
+
+#[test]
+fn what_a_bootstrap_creates_is_told_at_once_with_what_comes_with_software() {
+    let mut station = with_software();
+    station.begin();
+    monitoring_comes(&mut station);
+    station.write(0, typed::Location::new(51.5, 0.1, 1_700_000_000));
+    station.finish();
+    let (of, update) = station.others.remove(0);
+    assert_eq!(of, account(1));
+    let list = String::from_utf8(update.payload().to_vec()).unwrap();
+    assert!(list.contains("</4/0>") && list.contains("</6/0>"), "{list}");
 }
