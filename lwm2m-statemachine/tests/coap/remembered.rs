@@ -4,12 +4,12 @@
 use alloc::collections::BTreeMap;
 use core::time::Duration;
 
-use lwm2m_core::Method;
+use lwm2m_core::{Instant, Method};
 use lwm2m_statemachine::{
-    Datagram,
+    Channel, Datagram,
     coap::{
         Config, DatagramError, Endpoint, Event, FailureReason, Incoming, MessageBuf, MessageRef,
-        NotifyOptions, RequestOptions,
+        MessageType, NotifyOptions, RequestOptions,
     },
 };
 
@@ -314,4 +314,96 @@ fn what_was_taken_back_meanwhile_is_not_sent() {
     node.drop_peer(T0, &"peer");
     assert!(sent(&mut node).is_empty());
     assert!(node.is_idle());
+}
+
+/// A peer recognises copies for EXCHANGE_LIFETIME of the channel (RFC 7252 §4.4): its message ids count on for
+/// as long, so none comes again.
+#[test]
+fn message_ids_are_remembered_for_the_exchange_lifetime_of_their_channel() {
+    // Over SMS: 45 s as over UDP, twice the latency of three minutes, and 2 s.
+    let (udp, sms) = (seconds(247), seconds(407));
+    let ways: [(&str, Duration, Way); 5] = [
+        ("request", udp, |node| ask(node, Channel::Udp)),
+        ("short request", sms, |node| ask(node, Channel::Sms)),
+        ("short notification", sms, tell),
+        ("late short answer", sms, answer_late),
+        ("request after a short one", sms, |node| {
+            ask(node, Channel::Sms);
+            ask(node, Channel::Udp)
+        }),
+    ];
+    for (way, lifetime, send) in ways {
+        let mut node = node();
+        let end = send(&mut node) + lifetime;
+        node.handle_timeout(end - Duration::from_millis(1));
+        assert_eq!(node.usage().peers, 1, "{way}");
+        node.handle_timeout(end + seconds(1));
+        assert_eq!(node.usage().peers, 0, "{way}");
+    }
+}
+
+/// Sends something to the peer. Returns when.
+type Way = fn(&mut Node) -> Instant;
+
+/// A request that is answered at once.
+fn ask(node: &mut Node, channel: Channel) -> Instant {
+    let options = RequestOptions {
+        channel,
+        ..RequestOptions::default()
+    };
+    let (_, id, token) = request(node, options);
+    let answer = message(content("x"), MessageType::Acknowledgement, id, token);
+    assert!(receive(node, T0, &answer).unwrap().is_some());
+    T0
+}
+
+/// A notification over SMS that is acknowledged at once.
+fn tell(node: &mut Node) -> Instant {
+    let options = NotifyOptions {
+        confirmable: true,
+        channel: Channel::Sms,
+        resource: None,
+    };
+    let notification = observe_answer(1, "x");
+    node.notify(T0, "peer", token(b"n"), notification, options)
+        .unwrap();
+    let id = id_of(&sent_one(node));
+    assert!(receive(node, T0, &empty(ACK, id)).unwrap().is_some());
+    T0
+}
+
+/// An answer over SMS that comes when the request has been acknowledged.
+fn answer_late(node: &mut Node) -> Instant {
+    let asked = message(get("x"), CON, 7, token(b"t"));
+    let responder = responder(node.receive(T0, &short(&asked)).unwrap());
+    node.acknowledge(&responder);
+    let late = T0 + seconds(100);
+    node.respond(late, responder, content("x")).unwrap();
+    assert_eq!(sent(node).len(), 2);
+    late
+}
+
+fn short(payload: &[u8]) -> Datagram<'_, &'static str> {
+    Datagram {
+        channel: Channel::Sms,
+        ..Datagram::new("peer", payload)
+    }
+}
+
+/// A short message may come again after minutes. A response that is known is acknowledged, not rejected.
+#[test]
+fn a_copy_of_a_response_over_sms_is_recognised_after_minutes() {
+    let mut node = node();
+    let options = RequestOptions {
+        channel: Channel::Sms,
+        ..RequestOptions::default()
+    };
+    let (_, _, token) = request(&mut node, options);
+    let answer = message(content("x"), CON, 9, token);
+    assert!(node.receive(T0, &short(&answer)).unwrap().is_some());
+    assert_eq!(sent_one(&mut node), empty(ACK, 9));
+    let late = T0 + seconds(406);
+    node.handle_timeout(late);
+    assert!(node.receive(late, &short(&answer)).unwrap().is_none());
+    assert_eq!(sent_one(&mut node), empty(ACK, 9));
 }

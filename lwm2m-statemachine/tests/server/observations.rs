@@ -554,8 +554,8 @@ fn a_cancellation_that_cannot_be_sent_leaves_the_observation() {
         world.event(),
         ServerEvent::Notification { observation: of, .. } if of == observation
     ));
-    // Later it can be cancelled.
-    world.now += Duration::from_secs(300);
+    // It can be cancelled when the client no longer recognises copies: EXCHANGE_LIFETIME over SMS.
+    world.now += Duration::from_secs(407);
     assert!(
         world
             .server

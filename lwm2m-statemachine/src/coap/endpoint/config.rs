@@ -34,7 +34,8 @@ pub struct Config {
     /// MAX_LATENCY over SMS: how long a short message may take to arrive (RFC 7252 §4.8.2). Default: 3
     /// minutes. A request over SMS isn't retransmitted; it waits for its response as long as both may
     /// take, and PROCESSING_DELAY: 362 seconds. So does a confirmable notification for its
-    /// acknowledgement. Copies of what arrives over SMS are recognised for MAX_TRANSMIT_SPAN longer.
+    /// acknowledgement. Copies of what arrives over SMS are recognised for MAX_TRANSMIT_SPAN longer, and
+    /// for as long no message id is used again to a peer to which anything was sent over SMS.
     pub sms_latency: Duration,
     /// Whether the blocks of requests are passed to the application one by one
     /// ([`Incoming::RequestBlock`](super::Incoming::RequestBlock)). By default requests are
@@ -159,7 +160,7 @@ pub(super) struct Spans {
 /// What takes longer over SMS, in milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SmsSpans {
-    /// How long a message that came is remembered.
+    /// EXCHANGE_LIFETIME: how long a message that came is remembered, and the ids of those that were sent.
     pub(super) lifetime: u64,
     /// How long a response to a request, or an acknowledgement, may take.
     pub(super) round_trip: u64,

@@ -63,7 +63,8 @@ impl<'d, P: Peer> Arrival<'_, 'd, P> {
             None => self.moved(&message, follows)?,
         };
         let layers = &mut *self.layers;
-        layers.messages.record_response(now, peer, &message);
+        let from = (peer, self.datagram.channel);
+        layers.messages.record_response(now, from, &message);
         if confirmable {
             let to = datagram.from.clone();
             let message_id = message.message_id();

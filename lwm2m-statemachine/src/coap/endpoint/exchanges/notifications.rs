@@ -193,7 +193,10 @@ impl Notifications {
             let transmission = Transmission::confirmable(wire, purpose);
             below.messages.transmit(now, peer, transmission);
         } else {
-            match below.messages.send_once(now, peer, kind, wire) {
+            match below
+                .messages
+                .send_once(now, (peer, notice.channel), kind, wire)
+            {
                 Ok(message_id) => {
                     let notification = Notification {
                         awaited: notice.confirmable,
@@ -434,7 +437,10 @@ impl Notifications {
             return;
         }
         let kind = MessageType::NonConfirmable;
-        match below.messages.send_once(now, peer, kind, newer.message) {
+        match below
+            .messages
+            .send_once(now, (peer, Channel::Udp), kind, newer.message)
+        {
             Ok(message_id) => {
                 let notification = Notification::sent(id, token, message_id);
                 self.remember(now, below, peer, (notification, Channel::Udp));

@@ -357,7 +357,7 @@ impl Requests {
         if !matches!(request.kind, Kind::Block { .. }) {
             request.message = Some(wire.clone());
         }
-        match messages.send_once(now, peer, kind, wire) {
+        match messages.send_once(now, (peer, channel), kind, wire) {
             Ok(message_id) => {
                 request.message_id = Some(message_id);
                 messages.set_id_owner(peer, message_id, IdOwner::Request(key));

@@ -44,7 +44,7 @@ impl<P: Peer> Messages<P> {
                 Ok(None)
             }
             (State::Open(context), false) => {
-                let token = context.token;
+                let (token, channel) = (context.token, context.channel);
                 let wire = message.finish(MessageType::NonConfirmable, 0, token);
                 if record.multicast && !silent {
                     let answered = (peer, key);
@@ -56,7 +56,8 @@ impl<P: Peer> Messages<P> {
                 if silent {
                     return Ok(None);
                 }
-                self.sender.answer_once(now, peer, (token, wire), first)
+                self.sender
+                    .answer_once(now, peer, channel, (token, wire), first)
             }
             (State::Acknowledged(context), _) => {
                 let (token, channel) = (context.token, context.channel);
@@ -65,7 +66,7 @@ impl<P: Peer> Messages<P> {
                 let answer = (token, wire);
                 if channel == Channel::Sms {
                     // It would not be sent again anyway.
-                    return self.sender.answer_once(now, peer, answer, first);
+                    return self.sender.answer_once(now, peer, channel, answer, first);
                 }
                 self.sender.answer_separately(now, peer, answer, first)?;
                 Ok(None)

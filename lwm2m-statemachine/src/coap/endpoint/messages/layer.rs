@@ -5,7 +5,7 @@ use lwm2m_core::{Code, Instant};
 use super::{
     id_owners::IdOwner,
     outbox::Out,
-    peers::{PeerExchanges, Peers, Sending, Share},
+    peers::{Lifetimes, PeerExchanges, Peers, Sending, Share},
     received::Received,
     records::State,
     sender::{Outcome, Sender},
@@ -62,7 +62,7 @@ impl<P: Peer> Messages<P> {
         let (spans, bounds) = (Spans::new(config), config.bounds);
         Self {
             sender: Sender::new(
-                Peers::new(keys.peers),
+                Peers::new(keys.peers, Lifetimes::new(&spans)),
                 keys.message_ids,
                 random,
                 spans,
@@ -235,17 +235,18 @@ impl<P: Peer> Messages<P> {
         context: RequestContext,
     ) -> Option<Key> {
         let repetition = context.repetition(message);
+        let from = (peer, context.channel);
         let state = State::Open(context);
         let peers = &mut self.sender.peers;
         self.received
-            .insert(now, peers, peer, (message, multicast), (repetition, state))
+            .insert(now, peers, from, (message, multicast), (repetition, state))
     }
 
     /// Remembers a response, so that a repetition of it is acknowledged and not rejected.
     pub(crate) fn record_response(
         &mut self,
         now: Instant,
-        peer: PeerIndex,
+        (peer, channel): (PeerIndex, Channel),
         message: &MessageRef<'_>,
     ) {
         if self.make_room(peer) {
@@ -253,7 +254,7 @@ impl<P: Peer> Messages<P> {
             let peers = &mut self.sender.peers;
             let state = (repetition, State::Done);
             self.received
-                .insert(now, peers, peer, (message, false), state);
+                .insert(now, peers, (peer, channel), (message, false), state);
         }
     }
 
@@ -383,7 +384,7 @@ impl<P: Peer> Messages<P> {
         self.sender.may_transmit(peer, share)
     }
 
-    /// Queues a message, and sends it as soon as NSTART allows.
+    /// Queues a message, and sends it as soon as NSTART allows, not over SMS.
     pub(crate) fn transmit(
         &mut self,
         now: Instant,
@@ -397,12 +398,12 @@ impl<P: Peer> Messages<P> {
     pub(crate) fn send_once(
         &mut self,
         now: Instant,
-        peer: PeerIndex,
+        (peer, channel): (PeerIndex, Channel),
         kind: MessageType,
         message: WireMessage,
     ) -> Result<u16, SendError> {
-        let share = Share::Initiated;
-        self.sender.send_once(now, peer, share, kind, message)
+        let way = (Share::Initiated, channel);
+        self.sender.send_once(now, peer, way, kind, message)
     }
 
     /// Ends a transmission: it was acknowledged, or is no longer wanted. The next message is sent.
@@ -524,8 +525,7 @@ impl<P: Peer> Messages<P> {
     pub(crate) fn end_due(&mut self, now: Instant) {
         self.sender.end_due();
         self.received.end_due();
-        let lifetime = self.spans.exchange_lifetime;
-        self.sender.peers.forget_quiet(now, lifetime);
+        self.sender.peers.forget_quiet(now);
     }
 
     /// Does what is due first.

@@ -12,12 +12,12 @@ use slab::Slab;
 
 use super::records::PeerRecords;
 use crate::coap::endpoint::{
-    config::after,
+    config::{Spans, after},
     index::Index,
     keys::PeerIndex,
     table::{Chain, KEEP, Key, make_room},
 };
-use crate::machine::{KeyedState, Peer, Random};
+use crate::machine::{Channel, KeyedState, Peer, Random};
 
 /// The state of a peer.
 #[derive(Clone, Debug)]
@@ -26,7 +26,8 @@ pub(super) struct PeerState<P> {
     pub(super) records: PeerRecords,
     /// The number of bodies transferred from and to it in blocks.
     pub(super) bodies: u32,
-    /// Its message ids. `None` if the last one was used more than EXCHANGE_LIFETIME ago.
+    /// Its message ids. `None` if the last one was used more than EXCHANGE_LIFETIME ago, that of short
+    /// messages if any were sent to it.
     ids: Option<MessageIds>,
     /// The state of messages being sent to it; usually `None`.
     sending: Option<Box<Sending>>,
@@ -160,13 +161,15 @@ impl Sending {
 
 /// The next message ids for a peer. Answers have the upper quarter of the 65,536 ids, everything
 /// else the rest. Each share counts up from a random id. Each sixteenth of the ids is reused only
-/// EXCHANGE_LIFETIME after it was left.
+/// EXCHANGE_LIFETIME after it was left: as long as the peer may recognise a copy (RFC 7252 §4.4).
 #[derive(Clone, Debug)]
 struct MessageIds {
     initiated: u16,
     answer: u16,
     /// Whether any id was used for something other than an answer.
     is_initiated_used: bool,
+    /// Whether any id was used over SMS, where EXCHANGE_LIFETIME is longer.
+    is_over_sms: bool,
     /// The position of the peer in the queue for dropping its ids; `None` while something is being
     /// sent.
     place: Option<Place>,
@@ -186,14 +189,21 @@ impl MessageIds {
             initiated: u16::try_from(share >> 16).unwrap_or(0),
             answer: Self::FIRST_OF_ANSWERS | u16::from_le_bytes([c, d]),
             is_initiated_used: false,
+            is_over_sms: false,
             place: None,
             last_used: now,
             left: None,
         }
     }
 
-    /// Takes the next id of this share, or says when one will be free.
-    fn take(&mut self, now: Instant, share: Share, lifetime: u64) -> Result<u16, Instant> {
+    /// Takes the next id of this share for a message on this channel, or says when one will be free.
+    fn take(
+        &mut self,
+        now: Instant,
+        (share, channel): (Share, Channel),
+        lifetimes: Lifetimes,
+    ) -> Result<u16, Instant> {
+        let lifetime = self.lifetime(lifetimes);
         let (next, first, last) = match share {
             Share::Initiated => (&mut self.initiated, 0, Self::FIRST_OF_ANSWERS - 1),
             Share::Answers => (&mut self.answer, Self::FIRST_OF_ANSWERS, u16::MAX),
@@ -215,11 +225,42 @@ impl MessageIds {
         }
         self.last_used = now;
         self.is_initiated_used |= share == Share::Initiated;
+        self.is_over_sms |= channel == Channel::Sms;
         Ok(id)
+    }
+
+    /// EXCHANGE_LIFETIME of these ids.
+    const fn lifetime(&self, lifetimes: Lifetimes) -> u64 {
+        if self.is_over_sms {
+            lifetimes.sms
+        } else {
+            lifetimes.udp
+        }
+    }
+
+    /// When they may be forgotten.
+    fn end(&self, lifetimes: Lifetimes) -> Instant {
+        after(self.last_used, self.lifetime(lifetimes))
     }
 
     fn sixteenth(id: u16) -> usize {
         usize::from(id / Self::SIXTEENTH)
+    }
+}
+
+/// EXCHANGE_LIFETIME of each channel, in milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lifetimes {
+    udp: u64,
+    sms: u64,
+}
+
+impl Lifetimes {
+    pub(super) const fn new(spans: &Spans) -> Self {
+        Self {
+            udp: spans.exchange_lifetime,
+            sms: spans.sms.lifetime,
+        }
     }
 }
 
@@ -229,6 +270,7 @@ pub(super) struct Peers<P> {
     states: Slab<PeerState<P>>,
     by_name: Index,
     keys: KeyedState,
+    lifetimes: Lifetimes,
     quiet: Quiet,
     /// The next candidate for eviction.
     turn: PeerIndex,
@@ -319,11 +361,12 @@ impl<P> Peers<P> {
 }
 
 impl<P: Peer> Peers<P> {
-    pub(super) fn new(keys: KeyedState) -> Self {
+    pub(super) fn new(keys: KeyedState, lifetimes: Lifetimes) -> Self {
         Self {
             states: Slab::new(),
             by_name: Index::default(),
             keys,
+            lifetimes,
             quiet: Quiet::default(),
             turn: PeerIndex(0),
             spare: None,
@@ -413,32 +456,28 @@ impl<P: Peer> Peers<P> {
         )
     }
 
-    /// The next message id of this share for this peer, or when one will be free.
+    /// The next message id of this share for this peer on this channel, or when one will be free.
     pub(super) fn take_id(
         &mut self,
         now: Instant,
         index: PeerIndex,
-        share: Share,
-        lifetime: u64,
+        use_of_it: (Share, Channel),
     ) -> Option<Result<u16, Instant>> {
+        let lifetimes = self.lifetimes;
         let ids = self.get_mut(index)?.ids.as_mut()?;
-        Some(ids.take(now, share, lifetime))
+        Some(ids.take(now, use_of_it, lifetimes))
     }
 
     /// Frees the sending state of a peer if nothing is being sent any more, and has its message ids
-    /// forgotten `lifetime` after the last one was used. Returns the deadline that is to be cancelled.
-    pub(super) fn settle(
-        &mut self,
-        now: Instant,
-        index: PeerIndex,
-        lifetime: u64,
-    ) -> Option<Instant> {
+    /// forgotten EXCHANGE_LIFETIME after the last one was used. Returns the deadline that is to be cancelled.
+    pub(super) fn settle(&mut self, now: Instant, index: PeerIndex) -> Option<Instant> {
+        let lifetimes = self.lifetimes;
         let peer = self.states.get_mut(index.as_usize())?;
         let mut sending = peer.sending.take_if(|sending| sending.is_quiet())?;
         if let Some(ids) = &mut peer.ids
             && ids.place.is_none()
         {
-            let end = after(ids.last_used, lifetime);
+            let end = ids.end(lifetimes);
             ids.place = Some(self.quiet.insert(end.max(now), index));
         }
         let deadline = sending.deadline.take();
@@ -452,15 +491,16 @@ impl<P: Peer> Peers<P> {
         deadline
     }
 
-    /// Forgets the message ids of peers to which nothing has been sent for `lifetime`, and the
+    /// Forgets the message ids of peers to which nothing has been sent for EXCHANGE_LIFETIME, and the
     /// peers if nothing else is kept of them.
-    pub(super) fn forget_quiet(&mut self, now: Instant, lifetime: u64) {
+    pub(super) fn forget_quiet(&mut self, now: Instant) {
+        let lifetimes = self.lifetimes;
         while let Some(peers) = self.quiet.pop(now) {
             for index in peers {
                 if let Some(peer) = self.states.get_mut(index.as_usize())
                     && let Some(ids) = &mut peer.ids
                 {
-                    let end = after(ids.last_used, lifetime);
+                    let end = ids.end(lifetimes);
                     if peer.sending.is_some() {
                         ids.place = None;
                     } else if end > now {
@@ -539,9 +579,19 @@ impl<P: Peer> Peers<P> {
 mod tests {
     use super::*;
 
+    const LIFETIMES: Lifetimes = Lifetimes {
+        udp: 247_000,
+        sms: 407_000,
+    };
+
     #[test]
-    fn message_ids_are_not_used_again_within_their_lifetime() {
-        let lifetime = 247_000;
+    fn message_ids_are_not_used_again_within_the_lifetime_of_their_channel() {
+        for (channel, lifetime) in [(Channel::Udp, LIFETIMES.udp), (Channel::Sms, LIFETIMES.sms)] {
+            are_not_used_again(channel, lifetime);
+        }
+    }
+
+    fn are_not_used_again(channel: Channel, lifetime: u64) {
         let mut random = Random::new([3; 32]);
         let mut ids = MessageIds::new(Instant::ZERO, &mut random);
         let mut used = alloc::vec![None; 1 << 16];
@@ -557,7 +607,7 @@ mod tests {
                 Share::Initiated
             };
             let id = loop {
-                match ids.take(now, share, lifetime) {
+                match ids.take(now, (share, channel), LIFETIMES) {
                     Ok(id) => break id,
                     Err(until) => {
                         assert!(until > now);
@@ -578,12 +628,12 @@ mod tests {
     fn forgetting_a_peer_costs_the_same_however_many_there_are() {
         let looks = |count: u32, backward: bool| {
             let mut random = Random::new([4; 32]);
-            let mut peers = Peers::new(random.hash_keys());
+            let mut peers = Peers::new(random.hash_keys(), LIFETIMES);
             let indices: Vec<_> = (0..count)
                 .map(|name| {
                     let index = peers.enter(name, usize::MAX).unwrap();
                     peers.start_sending(Instant::ZERO, index, &mut random);
-                    peers.settle(Instant::ZERO, index, 247_000);
+                    peers.settle(Instant::ZERO, index);
                     index
                 })
                 .collect();
@@ -607,14 +657,13 @@ mod tests {
     /// Whichever peers are forgotten, the others are forgotten in time.
     #[test]
     fn peers_that_wait_are_told_apart_when_some_are_forgotten() {
-        let lifetime = 247_000;
         let mut random = Random::new([5; 32]);
-        let mut peers = Peers::new(random.hash_keys());
+        let mut peers = Peers::new(random.hash_keys(), LIFETIMES);
         for name in 0..300_u32 {
             let now = Instant::from_millis(u64::from(name % 7) * 400);
             let index = peers.enter(name, usize::MAX).unwrap();
             peers.start_sending(now, index, &mut random);
-            peers.settle(now, index, lifetime);
+            peers.settle(now, index);
         }
         for name in (0..300).filter(|name| name % 3 != 1) {
             let index = peers.find(&name).unwrap();
@@ -623,12 +672,12 @@ mod tests {
             // Its index belongs to another peer now, which waits in another place.
             let index = peers.enter(1000 + name, usize::MAX).unwrap();
             peers.start_sending(Instant::from_secs(9), index, &mut random);
-            peers.settle(Instant::from_secs(9), index, lifetime);
+            peers.settle(Instant::from_secs(9), index);
         }
-        peers.forget_quiet(Instant::from_secs(251), lifetime);
+        peers.forget_quiet(Instant::from_secs(251));
         assert_eq!(peers.len(), 200);
         assert!((0..300).all(|name| peers.find(&name).is_none()));
-        peers.forget_quiet(Instant::from_secs(257), lifetime);
+        peers.forget_quiet(Instant::from_secs(257));
         assert_eq!((peers.len(), peers.next_deadline()), (0, None));
     }
 }

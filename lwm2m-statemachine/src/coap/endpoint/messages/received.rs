@@ -49,11 +49,10 @@ impl Received {
         &mut self,
         now: Instant,
         peers: &mut Peers<P>,
-        peer: PeerIndex,
+        (peer, channel): (PeerIndex, Channel),
         (message, multicast): (&MessageRef<'_>, bool),
         (repetition, state): (Repetition, State),
     ) -> Option<Key> {
-        let is_sms = matches!(&state, State::Open(context) if context.channel == Channel::Sms);
         let confirmable = message.kind() == MessageType::Confirmable;
         let record = Record {
             message_id: message.message_id(),
@@ -64,10 +63,10 @@ impl Received {
             state,
             place: Place::default(),
         };
-        let (lifetime, kind) = match (is_sms, confirmable) {
-            (true, _) => (self.spans.sms.lifetime, Lasting::Sms),
-            (false, true) => (self.spans.exchange_lifetime, Lasting::Confirmable),
-            (false, false) => (self.spans.non_lifetime, Lasting::NonConfirmable),
+        let (lifetime, kind) = match (channel, confirmable) {
+            (Channel::Sms, _) => (self.spans.sms.lifetime, Lasting::Sms),
+            (Channel::Udp, true) => (self.spans.exchange_lifetime, Lasting::Confirmable),
+            (Channel::Udp, false) => (self.spans.non_lifetime, Lasting::NonConfirmable),
         };
         let of = &mut peers.get_mut(peer)?.records;
         let end = (after(now, lifetime), kind);
@@ -137,9 +136,9 @@ impl Received {
         let of = sender.peers.get_mut(peer);
         let answer = of.and_then(|of| self.records.take_delayed(key, &mut of.records));
         if let Some(answer) = answer {
-            let (share, kind) = (Share::Answers, MessageType::NonConfirmable);
+            let (way, kind) = ((Share::Answers, Channel::Udp), MessageType::NonConfirmable);
             // Fails only if no message id is free; the peer then gets no answer.
-            let _ = sender.send_once(now, peer, share, kind, answer);
+            let _ = sender.send_once(now, peer, way, kind, answer);
         }
     }
 

@@ -23,7 +23,7 @@ use crate::{
         message_buf::WireMessage,
         token::Token,
     },
-    machine::{KeyedState, Peer, Random, TimerQueue},
+    machine::{Channel, KeyedState, Peer, Random, TimerQueue},
 };
 
 /// The outcome of a sent message, for the layer above.
@@ -122,7 +122,7 @@ impl<P: Peer> Sender<P> {
         }
     }
 
-    /// Queues a message, and sends it as soon as NSTART allows.
+    /// Queues a message, and sends it as soon as NSTART allows, not over SMS.
     pub(super) fn transmit(
         &mut self,
         now: Instant,
@@ -143,15 +143,14 @@ impl<P: Peer> Sender<P> {
         &mut self,
         now: Instant,
         peer: PeerIndex,
-        share: Share,
+        way: (Share, Channel),
         kind: MessageType,
         mut message: WireMessage,
     ) -> Result<u16, SendError> {
         self.peers
             .start_sending(now, peer, &mut self.random)
             .ok_or(SendError::NotOpen)?;
-        let lifetime = self.spans.exchange_lifetime;
-        let taken = self.peers.take_id(now, peer, share, lifetime);
+        let taken = self.peers.take_id(now, peer, way);
         self.settle(now, peer);
         let Some(Ok(id)) = taken else {
             return Err(SendError::Overload(Overload::MessageIds));
@@ -169,11 +168,12 @@ impl<P: Peer> Sender<P> {
         &mut self,
         now: Instant,
         peer: PeerIndex,
+        channel: Channel,
         (token, answer): (Token, WireMessage),
         first: Option<u64>,
     ) -> Result<Option<FirstNotification>, SendError> {
-        let (share, kind) = (Share::Answers, MessageType::NonConfirmable);
-        let message_id = self.send_once(now, peer, share, kind, answer)?;
+        let (way, kind) = ((Share::Answers, channel), MessageType::NonConfirmable);
+        let message_id = self.send_once(now, peer, way, kind, answer)?;
         Ok(first.map(|id| FirstNotification {
             id,
             peer,
@@ -200,14 +200,13 @@ impl<P: Peer> Sender<P> {
 
     /// Sends queued messages as far as NSTART and message ids allow.
     fn start_waiting(&mut self, now: Instant, peer: PeerIndex) {
-        let lifetime = self.spans.exchange_lifetime;
         // The share without a free message id, and until when.
         let mut used_up: Option<(Share, Instant)> = None;
         while let Some(sending) = self.peers.sending(peer)
             && sending.in_flight < self.spans.nstart
             && let Some((share, key)) = sending.next_waiting(used_up.map(|(share, _)| share))
         {
-            let taken = self.peers.take_id(now, peer, share, lifetime);
+            let taken = self.peers.take_id(now, peer, (share, Channel::Udp));
             let (Some(taken), Some(sending)) = (taken, self.peers.sending_mut(peer)) else {
                 return;
             };
@@ -371,8 +370,8 @@ impl<P: Peer> Sender<P> {
         let Some(newer) = transmission.newer.take() else {
             return;
         };
-        let lifetime = self.spans.exchange_lifetime;
-        let taken = self.peers.take_id(now, peer, Share::Initiated, lifetime);
+        let way = (Share::Initiated, Channel::Udp);
+        let taken = self.peers.take_id(now, peer, way);
         let Some(Ok(message_id)) = taken else {
             // The old one stays as long as no message id is free.
             transmission.newer = Some(newer);
@@ -438,7 +437,8 @@ impl<P: Peer> Sender<P> {
         while let Some(key) = self.first_waiting(peer, share)
             && let Some(response) = self.end(now, key)
         {
-            let _ = self.send_once(now, peer, share, kind, response.message);
+            let way = (share, Channel::Udp);
+            let _ = self.send_once(now, peer, way, kind, response.message);
         }
     }
 
@@ -511,8 +511,7 @@ impl<P: Peer> Sender<P> {
 
     /// Schedules the removal of a peer to which nothing is being sent.
     pub(super) fn settle(&mut self, now: Instant, peer: PeerIndex) {
-        let lifetime = self.spans.exchange_lifetime;
-        let mut deadline = self.peers.settle(now, peer, lifetime);
+        let mut deadline = self.peers.settle(now, peer);
         let timer = SenderTimer::MessageIds(peer);
         self.timers.set(timer, &mut deadline, None);
     }
