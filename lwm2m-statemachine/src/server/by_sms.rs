@@ -4,8 +4,8 @@
 //! one that has registered over UDP and whose binding has SMS as well: the server chooses for each request.
 
 use lwm2m_core::{
-    Arguments, ContentFormat, InstanceId, Instant, ObjectId, Path, ResourceId, WriteMode,
-    codec::Content,
+    Arguments, AttributesUpdate, ContentFormat, InstanceId, Instant, ObjectId, Path, ResourceId,
+    WriteMode, codec::Content,
 };
 
 use super::{
@@ -105,6 +105,16 @@ impl<P: Peer> BySms<'_, P> {
         self.call(now, &Call::Write(path, mode, format, content))
     }
 
+    /// Sets and unsets attributes (TS 5.4.4); see [`Server::write_attributes`].
+    pub fn write_attributes(
+        &mut self,
+        now: Instant,
+        path: Path,
+        update: &AttributesUpdate,
+    ) -> Result<OperationId, CallError> {
+        self.call(now, &Call::WriteAttributes(path, update))
+    }
+
     /// Executes (TS 5.4.5); see [`Server::execute`].
     pub fn execute(
         &mut self,
@@ -113,6 +123,18 @@ impl<P: Peer> BySms<'_, P> {
         arguments: &Arguments<'_>,
     ) -> Result<OperationId, CallError> {
         self.call(now, &Call::Execute(path, *arguments))
+    }
+
+    /// Creates an Object Instance (TS 5.4.6); see [`Server::create`].
+    pub fn create(
+        &mut self,
+        now: Instant,
+        object: ObjectId,
+        instance: Option<InstanceId>,
+        format: Option<ContentFormat>,
+        content: &Content,
+    ) -> Result<OperationId, CallError> {
+        self.call(now, &Call::Create(object, instance, format, content))
     }
 
     /// Deletes (TS 5.4.7); see [`Server::delete`].

@@ -2,7 +2,9 @@
 
 use core::time::Duration;
 
-use lwm2m_core::{Arguments, Code, Method};
+use lwm2m_core::{
+    Arguments, AttributesUpdate, Code, Method, ObjectId, Value, WriteMode, codec::Content,
+};
 use lwm2m_kit::instance;
 use lwm2m_statemachine::{
     Channel, Identity, Outcome, RegistrationId, ServerEvent,
@@ -114,12 +116,38 @@ fn each_request_to_a_client_with_both_goes_over_the_transport_that_is_chosen() {
     by_sms.delete(now, path("/3/0")).unwrap();
     let none = Arguments::NONE;
     by_sms.execute(now, path("/3/0/4"), &none).unwrap();
+    let at = path("/3/0/15");
+    let content = Content::from_iter([(at, Value::from("Europe/Berlin"))]);
+    by_sms
+        .write(now, at, WriteMode::Replace, None, &content)
+        .unwrap();
+    let update = AttributesUpdate::from_queries(["pmin=10"]).unwrap();
+    by_sms.write_attributes(now, at, &update).unwrap();
+    let content = Content::from_iter([(path("/1/4/1"), Value::from(60))]);
+    by_sms
+        .create(now, ObjectId::SERVER, Some(instance(4)), None, &content)
+        .unwrap();
     world
         .server
         .execute(now, id, path("/3/0/4"), &none)
         .unwrap();
-    let sent: Vec<_> = world.sent().iter().map(|sent| sent.to).collect();
-    assert_eq!(sent, [NUMBER, NUMBER, NUMBER, NUMBER, 1]);
+    let sent = world.sent();
+    let requests = sent.iter().map(|sent| (sent.to, sent.code(), sent.path()));
+    let requests: Vec<_> = requests.collect();
+    let of = |to, code, path: &str| (to, code, path.to_owned());
+    assert_eq!(
+        requests,
+        [
+            of(NUMBER, Code::GET, "/3/0/0"),
+            of(NUMBER, Code::GET, "/3"),
+            of(NUMBER, Code::DELETE, "/3/0"),
+            of(NUMBER, Code::POST, "/3/0/4"),
+            of(NUMBER, Code::PUT, "/3/0/15"),
+            of(NUMBER, Code::PUT, "/3/0/15"),
+            of(NUMBER, Code::POST, "/1"),
+            of(1, Code::POST, "/3/0/4"),
+        ]
+    );
     // Over SMS each waits for a round trip of minutes, and then ends.
     world.pass(Duration::from_secs(361));
     assert_eq!(world.events().len(), 1, "the one over UDP");
@@ -134,7 +162,7 @@ fn each_request_to_a_client_with_both_goes_over_the_transport_that_is_chosen() {
             }
         )
     };
-    assert!(ended.len() == 4 && ended.iter().all(timeout), "{ended:?}");
+    assert!(ended.len() == 7 && ended.iter().all(timeout), "{ended:?}");
 }
 
 #[test]
