@@ -213,10 +213,11 @@ pub const ORDERS: &[Order] = &[
         layers: &[
             &["config", "id"],
             &["registrar"],
-            &["calls", "definitions", "event", "queue"],
+            &["calls", "definitions", "event", "queue", "triggers"],
             &["parts"],
             &["ending"],
             &["sending"],
+            &["triggering"],
             &["waking"],
             &["failing", "handing_over"],
             &["moving", "waiting"],

@@ -73,6 +73,8 @@ pub(crate) struct HeldRequest<C> {
     pub(crate) request: Option<RequestId>,
     /// Whether it has left before: the client may have received it.
     pub(crate) was_sent: bool,
+    /// Whether the client was woken by SMS for it.
+    pub(crate) is_triggered: bool,
     /// The client that it was called for; another one may have taken its place.
     pub(crate) called_for: C,
 }
@@ -277,6 +279,15 @@ impl<C: Copy + Ord> Ledger<C, PlacedCall<C>> {
         }
     }
 
+    /// What is held of all calls to a client.
+    pub(crate) fn all_held(&mut self, client: C) -> impl Iterator<Item = &mut HeldRequest<C>> {
+        let entries = self.entries.range_mut(keys_of(client));
+        entries.filter_map(|(_, placed)| match &mut placed.state {
+            CallState::Held(held) => Some(&mut **held),
+            CallState::Queued(_) | CallState::Sent(_) => None,
+        })
+    }
+
     /// The endpoint has a held call, with this request.
     pub(crate) fn held_sent(&mut self, key: Key<C>, request: RequestId) {
         if let Some(held) = self.held_mut(key) {
@@ -420,6 +431,7 @@ mod tests {
             cancels: None,
             request: None,
             was_sent: false,
+            is_triggered: false,
             called_for: 'a',
         };
         ledger.hold('a', call, held)

@@ -4,8 +4,8 @@
 //! one that has registered over UDP and whose binding has SMS as well: the server chooses for each request.
 
 use lwm2m_core::{
-    Arguments, AttributesUpdate, ContentFormat, InstanceId, Instant, ObjectId, Path, ResourceId,
-    WriteMode, codec::Content,
+    Arguments, AttributesUpdate, ContentFormat, InstanceId, Instant, ObjectId, Path, WriteMode,
+    codec::Content,
 };
 
 use super::{
@@ -13,11 +13,10 @@ use super::{
     id::{OperationId, RegistrationId},
     operations::Way,
     parts::Server,
+    queue::Presence,
+    triggers,
 };
 use crate::{downlink::Call, machine::Peer};
-
-/// Registration Update Trigger of the Server Object (TS E.2).
-const UPDATE_TRIGGER: ResourceId = ResourceId::new(8);
 
 /// The operations on one client over SMS: see [`Server::by_sms`].
 ///
@@ -27,7 +26,7 @@ const UPDATE_TRIGGER: ResourceId = ResourceId::new(8);
 /// transport of the binding, so Observe has no call here.
 ///
 /// Nothing [waits](Server::queued) here for a client in Queue Mode to be awake: with UQS it is reached over SMS at
-/// any time (TS Table 8). An answer over SMS doesn't say that it is awake over UDP; the Update after a trigger does.
+/// any time (TS Table 8), and may be [woken](super::Waiting::set_trigger) when something waits. An answer over SMS doesn't say that it is awake over UDP; the Update after a trigger does.
 #[derive(Debug)]
 pub struct BySms<'s, P> {
     server: &'s mut Server<P>,
@@ -68,14 +67,23 @@ impl<P: Peer> Server<P> {
 
 impl<P: Peer> BySms<'_, P> {
     /// Executes the Registration Update Trigger of a Server Object Instance: the client answers over SMS, and
-    /// sends an Update over UDP (TS 8.4).
+    /// sends an Update over UDP (TS 8.4). [`Registration::server_instance`](super::Registration::server_instance)
+    /// is the one of this server, if the client lists a single one.
+    ///
+    /// [`Waiting::set_trigger`](super::Waiting::set_trigger) has the server do that by itself when an operation
+    /// waits. It doesn't in a sleep in which this was called.
     pub fn trigger_update(
         &mut self,
         now: Instant,
         server_instance: InstanceId,
     ) -> Result<OperationId, CallError> {
-        let path = Path::Resource(ObjectId::SERVER, server_instance, UPDATE_TRIGGER);
-        self.execute(now, path, &Arguments::NONE)
+        let path = triggers::path(server_instance);
+        let operation = self.execute(now, path, &Arguments::NONE)?;
+        if self.server.presence(self.registration) == Some(Presence::Asleep) {
+            let woken = self.registration;
+            self.server.triggers.was_sent_by_application(woken);
+        }
+        Ok(operation)
     }
 
     /// Reads (TS 5.4.1); see [`Server::read`].

@@ -37,6 +37,9 @@ pub enum CallError {
     /// The binding of the client has no SMS (TS 5.3.1.1).
     #[error("the client isn't reached over SMS")]
     NoSms,
+    /// Several Server Object Instances of the client may be the one of this server, or it lists none.
+    #[error("the Server Object Instance of this server isn't known")]
+    NoServerInstance,
     /// The call isn't valid; the same call fails again.
     #[error("{0}")]
     Invalid(#[from] InvalidCall),
@@ -414,6 +417,19 @@ impl Calls {
         let there = now_there.map(|client| Key { client, ..key });
         let mut keys = [Some(key), there].into_iter().flatten();
         keys.find(|place| self.handle(*place) == Some(OperationId(key)))
+    }
+
+    /// Whether an operation waits for a client for which it wasn't woken by SMS.
+    pub(super) fn waits_untriggered(&self, registration: RegistrationId) -> bool {
+        let mut held = self.held_for(registration);
+        held.any(|(_, _, held)| held.request.is_none() && !held.is_triggered)
+    }
+
+    /// A client was woken by SMS for all that waits for it.
+    pub(super) fn note_triggered(&mut self, registration: RegistrationId) {
+        for held in self.operations.all_held(registration) {
+            held.is_triggered = true;
+        }
     }
 
     /// Whether an operation is held and not under way.

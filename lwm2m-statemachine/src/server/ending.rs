@@ -48,6 +48,7 @@ impl<P: Peer> Server<P> {
             }
         }
         self.queue.forget(registration);
+        self.triggers.forget(registration);
     }
 
     /// Ends an operation without its answer, which isn't awaited any more.

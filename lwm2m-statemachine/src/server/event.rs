@@ -76,10 +76,19 @@ pub enum ServerEvent<P> {
     /// until it is heard again. Nothing is told of a client whose registration or Queue Mode ends.
     ///
     /// If it has [a number](Registration::trigger_number) for that, a [Registration Update
-    /// Trigger](super::BySms::trigger_update) by SMS wakes it (TS 8.4).
+    /// Trigger](super::BySms::trigger_update) by SMS wakes it (TS 8.4), which the server may also
+    /// [send by itself](super::Waiting::set_trigger).
     Asleep {
         /// The registration.
         registration: RegistrationId,
+    },
+    /// The server has sent a Registration Update Trigger to a client over SMS, as something waits and the client
+    /// is asleep (TS 8.4): see [`Waiting::set_trigger`](super::Waiting::set_trigger).
+    Triggered {
+        /// The registration.
+        registration: RegistrationId,
+        /// The Execute, which ends like any operation. That the client is awake, its Update tells.
+        operation: OperationId,
     },
     /// A client de-registered.
     Deregistered {

@@ -33,6 +33,10 @@ impl<P: Peer> Sleepers<'_, P> {
         new: RegistrationId,
     ) {
         self.server.queue.replace(old, new);
+        let client = self.server.registrar.get(new);
+        if client.is_some_and(|client| client.sms_number() == was.sms_number()) {
+            self.server.triggers.replace(old, new);
+        }
         let held = self.server.calls.held_for(old);
         let waiting = held.filter(|(_, call, held)| {
             held.request.is_none() && call.operation != Operation::CancelObservation

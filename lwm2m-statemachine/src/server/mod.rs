@@ -89,6 +89,8 @@
 //!   ends with the registration. When the client registers anew, what waits goes on under the new
 //!   registration, and what is under way ends with [`Outcome::ClientGone`].
 //! - What waits has [bounds](QueueMode), in number and bytes.
+//! - A client that takes short messages while it sleeps (UQS) can be [woken](Waiting::set_trigger) when
+//!   something waits for it.
 //!
 //! # What it is made of
 //!
@@ -103,6 +105,8 @@
 //!   and `ending` tells the application what has ended; `failing` hears of exchanges that fail.
 //! - `sending` hands an operation to the endpoint, `waking` does so while a client in Queue Mode is awake,
 //!   `handing_over` has what waits go on after a new Register, and `waiting` has the calls about it.
+//!   `by_sms` has the operations over SMS, and `triggering` wakes clients that way, those in
+//!   `triggers`.
 
 mod answers;
 mod by_sms;
@@ -122,6 +126,8 @@ mod queue;
 mod registrar;
 mod requests;
 mod sending;
+mod triggering;
+mod triggers;
 mod waiting;
 mod waking;
 
@@ -135,6 +141,7 @@ pub use self::{
     parts::{Server, ServerUsage},
     queue::Presence,
     registrar::{Changes, EvictionReason, Location, Refusal, RefusalReason, Registration},
+    triggers::UpdateTrigger,
     waiting::{QueuedOperation, Waiting},
 };
 pub use crate::downlink::{

@@ -1,8 +1,8 @@
 //! The operations that a server offers, as calls (TS 5.4, 5.5).
 
 use lwm2m_core::{
-    Arguments, AttributesUpdate, ContentFormat, InstanceId, Instant, ObjectId, Path, Transport,
-    WriteMode, codec::Content,
+    Arguments, AttributesUpdate, ContentFormat, InstanceId, Instant, ObjectId, Path, WriteMode,
+    codec::Content,
 };
 
 use super::{
@@ -217,7 +217,7 @@ impl<P: Peer> Server<P> {
         let client = self.registrar.get(registration);
         let client = client.ok_or(CallError::UnknownRegistration)?;
         let (peer, channel) = match way {
-            Way::Sms(_) if !client.binding().has(Transport::Sms) => return Err(CallError::NoSms),
+            Way::Sms(_) if !client.has_sms() => return Err(CallError::NoSms),
             Way::Sms(peer) => (peer, Channel::Sms),
             Way::Registered | Way::Observing(_) => (client.peer(), client.channel()),
         };
@@ -241,14 +241,11 @@ impl<P: Peer> Server<P> {
             return Ok(operation);
         }
         let queued = QueuedRequest { message, cancels };
-        let operation = self.calls.queue(registration, call.pending(), queued);
-        let endpoint = &mut self.endpoint;
-        let sent = self.calls.send(operation, |queued| {
-            sending::request(now, endpoint, (peer, channel), queued)
-        });
+        let parts = (&mut self.calls, &mut self.endpoint);
+        let call = (registration, call.pending());
+        let sent = sending::call(now, parts, (peer, channel), call, queued);
         // Blocks of a notification are lost if the observation has moved.
         self.handle_endpoint_events(now);
-        sent?;
-        Ok(operation)
+        sent
     }
 }

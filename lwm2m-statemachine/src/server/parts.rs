@@ -12,6 +12,7 @@ use super::{
     id::RegistrationId,
     queue::Queue,
     registrar::{Registrar, Registration},
+    triggers::Triggers,
 };
 use crate::{
     coap::{Endpoint, Usage},
@@ -29,6 +30,7 @@ pub struct Server<P> {
     pub(super) registrar: Registrar<P>,
     pub(super) calls: Calls,
     pub(super) queue: Queue,
+    pub(super) triggers: Triggers<P>,
     pub(super) events: VecDeque<ServerEvent<P>>,
     pub(super) registry: Registry,
     /// How much memory an answer may take, in bytes.
@@ -53,6 +55,8 @@ pub struct ServerUsage {
     pub held_bytes: usize,
     /// Clients in Queue Mode that are awake.
     pub awake: usize,
+    /// Registration Update Triggers that the server has [sent by itself](super::Waiting::set_trigger) so far.
+    pub triggers: u64,
     /// Observations.
     pub observations: usize,
     /// Events that were not polled yet.
@@ -98,6 +102,7 @@ impl<P: Peer> Server<P> {
             registrar,
             calls,
             queue,
+            triggers: Triggers::new(),
             events: VecDeque::new(),
             registry: config.registry,
             largest_answer: config.bounds.answer,
@@ -163,6 +168,7 @@ impl<P: Peer> Server<P> {
             held,
             held_bytes,
             awake: self.queue.awake(),
+            triggers: self.triggers.sent(),
             observations: self.calls.observations(),
             events: self.events.len(),
             coap: self.endpoint.usage(),

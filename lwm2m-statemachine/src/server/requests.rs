@@ -47,6 +47,9 @@ impl<P: Peer> Server<P> {
                 left,
             } => {
                 self.follow(now, registration, changes);
+                if changes.sms_number {
+                    self.triggers.forget(registration);
+                }
                 if let Some(before) = objects_before {
                     self.sleepers(now).end_outdated(registration, &before);
                 }

@@ -5,12 +5,13 @@ use alloc::boxed::Box;
 use lwm2m_core::{Instant, Operation};
 
 use super::{
-    calls::{CallError, CallKey, Observation},
+    calls::{CallError, CallKey, Calls, Observation},
+    id::{OperationId, RegistrationId},
     parts::Server,
 };
 use crate::{
     coap::{Endpoint, RequestId, RequestOptions, RestoreError, SendError},
-    downlink::{Cancelled, QueuedRequest},
+    downlink::{Cancelled, PendingCall, QueuedRequest},
     machine::{Channel, Peer},
 };
 
@@ -34,6 +35,19 @@ pub(super) fn request<P: Peer>(
         ..RequestOptions::default()
     };
     endpoint.request(now, peer.clone(), queued.message, options)
+}
+
+/// Sends a call at once. After an error there is none.
+pub(super) fn call<P: Peer>(
+    now: Instant,
+    (calls, endpoint): (&mut Calls, &mut Endpoint<P>),
+    there: (&P, Channel),
+    (registration, call): (RegistrationId, PendingCall),
+    queued: QueuedRequest,
+) -> Result<OperationId, CallError> {
+    let operation = calls.queue(registration, call, queued);
+    calls.send(operation, |queued| request(now, endpoint, there, queued))?;
+    Ok(operation)
 }
 
 /// The clients in Queue Mode, and the operations that are held for them, at one moment.

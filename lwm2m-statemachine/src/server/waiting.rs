@@ -10,6 +10,7 @@ use super::{
     id::{OperationId, RegistrationId},
     parts::Server,
     queue::Presence,
+    triggers::UpdateTrigger,
 };
 use crate::machine::Peer;
 
@@ -136,6 +137,66 @@ impl<P: Peer> Waiting<'_, P> {
         let client = self.server.registrar.get(registration);
         client.ok_or(CallError::UnknownRegistration)?;
         self.server.queue.set_awake_time(registration, time);
+        Ok(())
+    }
+
+    /// Has the server execute the Registration Update Trigger of a client over SMS by itself, when an operation
+    /// waits and the client is asleep; `None`, the default, has it send no short messages by itself.
+    ///
+    /// It is for a client that has registered over UDP with the Binding UQS, and nothing is sent while it has
+    /// another one. A short message costs, and the number is what the client says. So there is one in a sleep at
+    /// most, and one for each operation that waits: if the client wakes and then doesn't answer, it isn't woken
+    /// again for the same. A trigger isn't sent again (TS 8.6.2). If it isn't answered, what waits goes on until
+    /// the client wakes by itself, or until its deadline.
+    ///
+    /// [`ServerEvent::Triggered`](super::ServerEvent::Triggered) tells of each. It isn't bounded by
+    /// [`ServerBounds::operations`](super::ServerBounds::operations), and the next one ends it if it is still
+    /// without an answer. Without room at the endpoint it isn't sent; the next operation tries again.
+    ///
+    /// This holds until the registration ends, and also for the one that replaces it. It is forgotten when the
+    /// client has told [another number](super::Changes::sms_number).
+    ///
+    /// ```
+    /// # use lwm2m_core::Instant;
+    /// # use lwm2m_statemachine::{RegistrationId, Server, server::{CallError, UpdateTrigger}};
+    /// /// To be called when a client has registered, or has told another number.
+    /// fn wake_when_something_waits(
+    ///     server: &mut Server<String>,
+    ///     now: Instant,
+    ///     registration: RegistrationId,
+    /// ) -> Result<(), CallError> {
+    ///     let client = server.registration(registration);
+    ///     if let Some(number) = client.and_then(|client| client.trigger_number()) {
+    ///         let trigger = UpdateTrigger::new(number.as_str().to_owned());
+    ///         server.waiting().set_trigger(now, registration, Some(trigger))?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::NoSms`] if the binding has no SMS, and [`CallError::NoServerInstance`] if the Server Object
+    /// Instance isn't given and can't be told from what the client lists.
+    pub fn set_trigger(
+        &mut self,
+        now: Instant,
+        registration: RegistrationId,
+        trigger: Option<UpdateTrigger<P>>,
+    ) -> Result<(), CallError> {
+        let client = self.server.registrar.get(registration);
+        let client = client.ok_or(CallError::UnknownRegistration)?;
+        let Some(trigger) = trigger else {
+            self.server.triggers.forget(registration);
+            return Ok(());
+        };
+        if !client.has_sms() {
+            return Err(CallError::NoSms);
+        }
+        trigger.path(client).ok_or(CallError::NoServerInstance)?;
+        self.server.triggers.set(registration, trigger);
+        self.server.sleepers(now).trigger(registration);
+        self.server.handle_endpoint_events(now);
         Ok(())
     }
 

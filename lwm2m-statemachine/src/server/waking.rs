@@ -35,6 +35,7 @@ impl<P: Peer> Sleepers<'_, P> {
             cancels: cancels.map(Cancelled::Observed),
             request: None,
             was_sent: false,
+            is_triggered: false,
             called_for: registration,
         };
         let server = &mut *self.server;
@@ -42,6 +43,7 @@ impl<P: Peer> Sleepers<'_, P> {
         let deadline = server.queue.usual_deadline(self.now);
         server.queue.set_deadline(key, Some(deadline));
         self.send_next(registration);
+        self.trigger(registration);
         Ok(OperationId(key))
     }
 
@@ -51,6 +53,7 @@ impl<P: Peer> Sleepers<'_, P> {
             return;
         }
         if self.server.queue.wake(self.now, registration) {
+            self.server.triggers.woken(registration);
             self.server
                 .events
                 .push_back(ServerEvent::Awake { registration });
@@ -204,6 +207,7 @@ impl<P: Peer> Sleepers<'_, P> {
         self.server
             .events
             .push_back(ServerEvent::Asleep { registration });
+        self.trigger(registration);
     }
 
     /// Does what is due of what concerns Queue Mode and deadlines, so many things at most. It comes before

@@ -165,10 +165,28 @@ impl<P> Registration<P> {
     /// The number where a Registration Update Trigger by SMS reaches a client in Queue Mode that is
     /// reachable by SMS at any time (UQS, TS 8.4), if it gave one.
     pub fn trigger_number(&self) -> Option<Msisdn> {
-        let binding = self.binding();
-        let is_reachable = binding.has(Transport::Sms) && !binding.queues(Transport::Sms);
-        self.sms_number()
-            .filter(|_| self.is_in_queue_mode() && is_reachable)
+        self.sms_number().filter(|_| self.takes_triggers())
+    }
+
+    /// Whether the client is in Queue Mode, and is reached by SMS at any time.
+    pub(in crate::server) fn takes_triggers(&self) -> bool {
+        let is_reached = self.has_sms() && !self.binding().queues(Transport::Sms);
+        is_reached && self.is_in_queue_mode()
+    }
+
+    /// Whether the binding has SMS.
+    pub(in crate::server) fn has_sms(&self) -> bool {
+        self.binding().has(Transport::Sms)
+    }
+
+    /// The Server Object Instance of the server that this client has registered at, if the client lists a single
+    /// one. The Short Server ID in each of several (`/1/x/0`) tells which it is.
+    pub fn server_instance(&self) -> Option<InstanceId> {
+        let listed = self
+            .objects()
+            .filter(|(object, _)| *object == ObjectId::SERVER);
+        let mut instances = listed.filter_map(|(_, instance)| instance);
+        instances.next().filter(|_| instances.next().is_none())
     }
 
     /// The unknown parameters of the Register, as received; none unless

@@ -7,4 +7,5 @@ mod ending;
 mod moving;
 mod registering;
 mod repeating;
+mod triggering;
 mod world;
