@@ -13,7 +13,7 @@ use lwm2m_statemachine::{
     },
 };
 
-use super::world::Fault;
+use super::{modem::WAKE, world::Fault};
 
 /// How long a device listens after its last message: MAX_TRANSMIT_WAIT.
 const LISTENS: Duration = Duration::from_secs(93);
@@ -26,6 +26,8 @@ pub(super) struct Device {
     fault: Fault,
     /// As it says with its next Update or Register.
     pub(super) binding: &'static str,
+    /// That of Queue Mode.
+    pub(super) queues: &'static str,
     /// Whether it never left Queue Mode.
     pub(super) always_queues: bool,
     location: Option<Vec<String>>,
@@ -57,6 +59,7 @@ impl Device {
             random,
             fault,
             binding: "b=UQ",
+            queues: "b=UQ",
             always_queues: true,
             location: None,
             is_asleep: true,
@@ -71,6 +74,7 @@ impl Device {
     /// The same device after a reboot: it has only its name, and registers at once.
     pub(super) fn rebooted(&self, now: Instant, seed: u64) -> Self {
         let mut device = Self::new(self.name.clone(), self.server, seed, self.fault);
+        (device.binding, device.queues) = (self.queues, self.queues);
         device.missed = self.missed;
         device.always_queues = self.always_queues;
         device.until = now;
@@ -198,6 +202,12 @@ fn content(sequence: Option<u32>) -> MessageBuf {
 
 impl Node for Device {
     fn handle_datagram(&mut self, now: Instant, datagram: Datagram<'_, Address>) {
+        if datagram.payload == WAKE {
+            self.is_asleep = false;
+            self.listen(now);
+            self.register(now);
+            return;
+        }
         if self.is_asleep {
             self.missed += 1;
             return;

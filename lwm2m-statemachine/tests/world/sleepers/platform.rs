@@ -12,10 +12,10 @@ use lwm2m_simulation::{Address, Node, Random};
 use lwm2m_statemachine::{
     Datagram, ObservationId, OperationId, Outcome, RegistrationId, Server, ServerEvent,
     coap::{MessageRef, MessageType, Token},
-    server::{CallError, Presence},
+    server::{CallError, Presence, UpdateTrigger},
 };
 
-use super::world::{Fault, LONGEST};
+use super::world::{Fault, LONGEST, ROUND_TRIP};
 
 pub(super) type Tally = BTreeMap<&'static str, u64>;
 
@@ -37,6 +37,14 @@ pub(super) struct Platform {
     ended: BTreeSet<OperationId>,
     observed: BTreeMap<RegistrationId, ObservationId>,
     awake: BTreeSet<RegistrationId>,
+    /// Where short messages to these clients go.
+    pub(super) numbers: BTreeMap<String, Address>,
+    /// The clients that were woken by SMS since they fell asleep.
+    woken: BTreeSet<RegistrationId>,
+    /// The triggers under way.
+    triggers: BTreeSet<OperationId>,
+    /// How often each client was asked for something, less how often it was woken.
+    unwoken: BTreeMap<String, u32>,
     /// So that no two operations are the same to a device.
     number: u32,
     pub(super) tally: Tally,
@@ -55,6 +63,10 @@ impl Platform {
             ended: BTreeSet::new(),
             observed: BTreeMap::new(),
             awake: BTreeSet::new(),
+            numbers: BTreeMap::new(),
+            woken: BTreeSet::new(),
+            triggers: BTreeSet::new(),
+            unwoken: BTreeMap::new(),
             number: 0,
             tally: Tally::new(),
         }
@@ -71,6 +83,12 @@ impl Platform {
             return;
         };
         self.number += 1;
+        *self.unwoken.entry(name.to_owned()).or_default() += 1;
+        if self.fault == Fault::ApplicationStartsOver {
+            let mut waiting = self.server.waiting();
+            waiting.set_trigger(now, client, None).unwrap();
+            self.have_woken(client);
+        }
         let called = self.call(now, client, random.below(11));
         let operation = match called {
             Ok(operation) => operation,
@@ -86,6 +104,30 @@ impl Platform {
                 .unwrap();
         }
         assert_eq!(self.open.insert(operation, deadline), None);
+    }
+
+    /// Has the server wake a client when something waits for it, if that has a number.
+    fn have_woken(&mut self, client: RegistrationId) {
+        let registration = self.server.registration(client);
+        let name = registration.map_or("", |client| client.endpoint_name());
+        if let Some(number) = self.numbers.get(name) {
+            let trigger = Some(UpdateTrigger::new(*number));
+            let set = self.server.waiting().set_trigger(self.now, client, trigger);
+            // It may have left Queue Mode and SMS for a while.
+            assert!(matches!(set, Ok(()) | Err(CallError::NoSms)), "{set:?}");
+        }
+    }
+
+    /// The server wakes a client by SMS.
+    fn triggered(&mut self, client: RegistrationId, operation: OperationId) {
+        assert!(!self.awake.contains(&client), "woken while it is awake");
+        assert!(self.woken.insert(client), "woken twice in a sleep");
+        let name = self.server.registration(client).unwrap().endpoint_name();
+        let asked = self.unwoken.get_mut(name).unwrap();
+        *asked = asked.checked_sub(1).expect("woken more often than asked");
+        self.triggers.insert(operation);
+        self.open.insert(operation, self.now + ROUND_TRIP);
+        self.count("woken by SMS");
     }
 
     fn call(
@@ -165,6 +207,13 @@ impl Platform {
             "{operation:?} ends after its deadline"
         );
         assert!(self.ended.insert(operation));
+        if self.triggers.remove(&operation) {
+            self.count(match outcome {
+                Outcome::Changed => "short message answered",
+                _ => "short message not answered",
+            });
+            return;
+        }
         self.count("answered");
         if operation.registration() != registration {
             self.count("went on after a Register");
@@ -258,12 +307,18 @@ impl Node for Platform {
             } => self.ended(operation, registration, &outcome),
             ServerEvent::Awake { registration } => {
                 assert!(self.awake.insert(registration), "awake twice");
+                self.woken.remove(&registration);
                 self.count("awake");
             }
             ServerEvent::Asleep { registration } => {
                 assert!(self.awake.remove(&registration), "asleep twice");
                 self.count("asleep");
             }
+            ServerEvent::Registered { registration } => self.have_woken(registration),
+            ServerEvent::Triggered {
+                registration,
+                operation,
+            } => self.triggered(registration, operation),
             ServerEvent::Updated {
                 registration,
                 changes,
@@ -271,6 +326,7 @@ impl Node for Platform {
                 && self.server.presence(registration) == Some(Presence::Always) =>
             {
                 self.awake.remove(&registration);
+                self.woken.remove(&registration);
             }
             ServerEvent::Deregistered { registration, .. }
             | ServerEvent::Expired { registration, .. }

@@ -3,15 +3,18 @@
 use core::time::Duration;
 
 use lwm2m_simulation::{Handle, Link, Network};
-use lwm2m_statemachine::{Server, ServerConfig};
+use lwm2m_statemachine::{Channel, Server, ServerConfig};
 
 use super::{
     device::Device,
+    modem::Modem,
     platform::{Platform, Tally},
 };
 
 /// How long an operation may take.
 pub(super) const LONGEST: Duration = Duration::from_secs(1500);
+/// How long a short message and its answer may take.
+pub(super) const ROUND_TRIP: Duration = Duration::from_secs(362);
 /// Longer than a Lifetime, and than any state of an exchange.
 const QUIET: Duration = Duration::from_secs(3600);
 
@@ -27,6 +30,8 @@ pub(super) enum Fault {
     DeviceForgets,
     /// The application misses that an operation has ended.
     OutcomeIsLost,
+    /// The application has the server wake a client as if it hadn't done so before.
+    ApplicationStartsOver,
 }
 
 /// What happens in a run.
@@ -103,7 +108,15 @@ pub(super) struct World {
     plan: Plan,
     network: Network,
     platform: Handle<Platform>,
-    devices: Vec<(String, Handle<Device>)>,
+    devices: Vec<Sleeper>,
+}
+
+/// A device, and its modem if it has one.
+#[derive(Clone)]
+struct Sleeper {
+    name: String,
+    device: Handle<Device>,
+    modem: Option<Handle<Modem>>,
 }
 
 impl World {
@@ -123,15 +136,50 @@ impl World {
             let name = format!("device-{number}");
             let seed = network.random().number();
             let device = Device::new(name.clone(), server, seed, plan.fault);
-            let handle = network.add(&name, device);
-            (name, handle)
+            let device = network.add(&name, device);
+            let modem = None;
+            Sleeper {
+                name,
+                device,
+                modem,
+            }
         });
         let devices = devices.collect();
-        Self {
+        let mut world = Self {
             plan,
             network,
             platform,
             devices,
+        };
+        world.add_modems();
+        world
+    }
+
+    /// Every third device takes short messages.
+    fn add_modems(&mut self) {
+        let sms = Link::new(Duration::from_secs(2))
+            .jittering(Duration::from_secs(60))
+            .reordering(0.2, Duration::from_secs(100))
+            .losing(self.plan.link.loss)
+            .duplicating(self.plan.link.duplication)
+            .with_mtu(140)
+            .over(Channel::Sms);
+        let network = &mut self.network;
+        for sleeper in self.devices.iter_mut().step_by(3) {
+            let seed = network.random().number();
+            let modem = Modem::new(network.address(sleeper.device), seed);
+            let modem = network.add(&format!("modem of {}", sleeper.name), modem);
+            *network.link(self.platform, modem) = sms.clone();
+            *network.link(modem, self.platform) = sms.clone();
+            *network.link(modem, sleeper.device) = Link::new(Duration::ZERO);
+            sleeper.modem = Some(modem);
+            network.with(sleeper.device, |device, _| {
+                (device.binding, device.queues) = ("b=UQS", "b=UQS");
+            });
+            let (name, number) = (sleeper.name.clone(), network.address(modem));
+            network.with(self.platform, |platform, _| {
+                platform.numbers.insert(name, number);
+            });
         }
     }
 
@@ -143,7 +191,8 @@ impl World {
             let pause = self.network.random().duration(longest);
             self.network.run_for(pause);
         }
-        self.network.run_for(LONGEST);
+        // A client may be woken at the last moment.
+        self.network.run_for(LONGEST + ROUND_TRIP);
         self.network.node(self.platform).assert_all_ended();
         self.check_devices();
         self.leave();
@@ -154,13 +203,17 @@ impl World {
         (summary, self.network)
     }
 
-    fn device(&mut self) -> (String, Handle<Device>) {
+    fn sleeper(&mut self) -> Sleeper {
         let at = self.network.random().below(self.plan.devices) as usize;
         self.devices[at].clone()
     }
 
     fn step(&mut self) {
-        let (name, device) = self.device();
+        let Sleeper {
+            name,
+            device,
+            modem,
+        } = self.sleeper();
         let random = self.network.random();
         let mut own = lwm2m_simulation::Random::new(random.number(), 3);
         match random.below(20) {
@@ -174,13 +227,16 @@ impl World {
                 self.count("reboot");
             }
             2 if !self.plan.is_calm => {
-                self.network.change_address(device);
+                let address = self.network.change_address(device);
+                if let Some(modem) = modem {
+                    self.network.with(modem, |modem, _| modem.device = address);
+                }
                 self.count("another address");
             }
             3 => self.network.with(device, |device, _| {
                 device.always_queues = false;
                 device.binding = match device.binding {
-                    "b=U" => "b=UQ",
+                    "b=U" => device.queues,
                     _ => "b=U",
                 };
             }),
@@ -205,7 +261,7 @@ impl World {
         if !self.plan.is_calm {
             return;
         }
-        for (name, device) in &self.devices {
+        for Sleeper { name, device, .. } in &self.devices {
             let device = self.network.node(*device);
             assert!(
                 device.missed == 0 || !device.always_queues,
@@ -216,8 +272,8 @@ impl World {
 
     /// All devices are gone, and their registrations end.
     fn leave(&mut self) {
-        for (_, device) in &self.devices {
-            self.network.switch_off(*device);
+        for sleeper in &self.devices {
+            self.network.switch_off(sleeper.device);
         }
         self.network.run_for(QUIET);
         let platform = self.network.node(self.platform);
