@@ -270,6 +270,7 @@ pub const ORDERS: &[Order] = &[
                 "notifying",
                 "bodies",
                 "connections",
+                "open",
             ],
         ],
     },

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! requesting · responding · notifying                  the calls of the application
-//! bodies · connections                                 the same
+//! bodies · connections · open                          the same
 //! machine                                              Endpoint: datagrams, time, polls
 //! arriving · matching · sending                        what goes through the layers, up and down
 //! peers · routing                                      what a call of one layer leads to in the others
@@ -34,6 +34,7 @@ mod matching;
 mod messages;
 mod notice;
 mod notifying;
+mod open;
 mod options;
 mod peers;
 mod requesting;

@@ -421,6 +421,11 @@ impl BlockWise {
         self.receiving.comes_on(now, peer)
     }
 
+    /// Whether a body from or to this peer is under way.
+    pub(super) fn is_transferring(&self, peer: PeerIndex) -> bool {
+        self.receiving.has_any(peer) || self.serving.has_any(peer)
+    }
+
     /// The records of the requests that began the bodies of this peer.
     pub(super) fn first_blocks(&self, peer: PeerIndex) -> impl Iterator<Item = Key> {
         self.receiving.first_blocks(peer)

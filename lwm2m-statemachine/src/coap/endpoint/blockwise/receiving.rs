@@ -87,6 +87,11 @@ impl Receiving {
         self.bodies.comes_on(now, peer)
     }
 
+    /// Whether there is any body of this peer.
+    pub(super) fn has_any(&self, peer: PeerIndex) -> bool {
+        self.bodies.first_of(peer).is_some()
+    }
+
     /// The records of the requests that began the bodies of this peer.
     pub(super) fn first_blocks(&self, peer: PeerIndex) -> impl Iterator<Item = Key> {
         self.bodies

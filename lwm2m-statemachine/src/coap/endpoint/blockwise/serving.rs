@@ -104,6 +104,11 @@ impl Serving {
         self.bodies.notification(peer, token)
     }
 
+    /// Whether any body is kept for a peer.
+    pub(super) fn has_any(&self, peer: PeerIndex) -> bool {
+        self.bodies.of_peer(peer).next().is_some()
+    }
+
     /// Whether a body of this resource is kept for a peer. If so, a step reports its end.
     pub(super) fn watch(&mut self, peer: PeerIndex, resource: Resource) -> bool {
         let key = BodyKey::new(peer, resource.key);
