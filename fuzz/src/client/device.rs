@@ -94,7 +94,7 @@ impl Bounds {
     const fn of(config: &ClientConfig) -> Self {
         Self {
             observations: config.most_observations,
-            deferred: config.most_deferred,
+            deferred: config.deferring.most,
             attributes: config.most_attributes,
             stored: config.storing.most,
         }

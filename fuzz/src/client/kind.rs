@@ -103,7 +103,7 @@ impl Kind {
             (bounds.requests_per_peer, bounds.transmissions_per_peer) = (3, 2);
             bounds.notifications_per_peer = 2;
             config.most_observations = 3;
-            config.most_deferred = 1;
+            config.deferring.most = 1;
             config.most_attributes = 2;
         }
         config

@@ -279,7 +279,15 @@ impl Client {
     /// Whether the Client is idle: no exchange is under way, nothing is left to send, and no event
     /// is pending.
     pub fn is_idle(&self) -> bool {
-        self.parts.endpoint.is_idle() && self.parts.events.is_empty()
+        let has_event = !self.parts.events.is_empty() || self.parts.sleep_to_tell().is_some();
+        self.parts.endpoint.is_idle() && !has_event
+    }
+
+    /// Whether the device may power down until [`poll_timeout`](Self::poll_timeout), as
+    /// [`ClientEvent::MaySleep`](super::ClientEvent::MaySleep) tells: each server with a registration is in Queue
+    /// Mode and believes that the Client is asleep, and nothing is under way (TS 8.3). It costs little.
+    pub fn may_sleep(&self) -> bool {
+        self.parts.may_sleep()
     }
 
     /// What the Client holds.

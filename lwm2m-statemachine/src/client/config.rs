@@ -29,18 +29,15 @@ pub struct ClientConfig {
     /// How many observations each server may have, so that none shuts out another. One more Observe is
     /// answered as a Read, without the Observe option (RFC 7641 §4.1).
     pub most_observations: usize,
-    /// What is stored for the servers while the Client is offline.
+    /// What is stored for the servers while the Client is offline, or asleep.
     pub storing: Storing,
+    /// How the Client is awake and asleep for servers whose binding has Queue Mode (TS 8.3).
+    pub queue_mode: QueueMode,
     /// At how many Objects, Object Instances and Resources each server may have attributes (TS 5.4.4).
     /// A Write-Attributes for one more is answered 5.00.
     pub most_attributes: usize,
-    /// How long a [deferred](super::DeferredRequests::defer) request waits for the application; then the Client
-    /// answers 5.00. At most one second less than NON_LIFETIME, which is 145 seconds by default
-    /// (RFC 7252 §4.8.2): a non-confirmable request isn't remembered for longer.
-    pub answer_within: Duration,
-    /// How many deferred requests of each server may wait, so that none shuts out another. One more is
-    /// answered 5.03.
-    pub most_deferred: usize,
+    /// How requests wait that the application answers.
+    pub deferring: Deferring,
     /// How the Client fetches what its Objects need, such as firmware (TS E.6).
     pub downloads: DownloadConfig,
     /// How the Client is bootstrapped (TS 5.2.4).
@@ -234,6 +231,51 @@ impl Default for Storing {
     }
 }
 
+/// How [deferred](super::DeferredRequests::defer) requests wait for the application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Deferring {
+    /// How long one waits; then the Client answers 5.00. At most one second less than NON_LIFETIME, which is 145
+    /// seconds by default (RFC 7252 §4.8.2): a non-confirmable request isn't remembered for longer. Default: 60
+    /// seconds.
+    pub answer_within: Duration,
+    /// How many of each server may wait, so that none shuts out another. One more is answered 5.03. Default: 8.
+    pub most: usize,
+}
+
+impl Default for Deferring {
+    fn default() -> Self {
+        Self {
+            answer_within: Duration::from_secs(60),
+            most: 8,
+        }
+    }
+}
+
+/// How a [`Client`](super::Client) is awake and asleep in Queue Mode (TS 8.3), which a server chooses by the
+/// binding of its account (UQ, SQ, UQS; TS 5.3.1.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct QueueMode {
+    /// How long the Client stays awake for a server after the last message from it or to it. `None`, which is the
+    /// default, is MAX_TRANSMIT_WAIT of the [transmission
+    /// parameters](crate::coap::Config::transmission): 93 seconds (RFC 7252 §4.8.2). A server counts on that, so
+    /// choose another one only together with it.
+    pub awake: Option<Duration>,
+    /// Whether the Client wakes when a notification becomes due. If not, that is stored, or waits (TS E.2, Resource
+    /// 6), until the Client wakes for another reason. Default: yes.
+    pub wakes_to_notify: bool,
+}
+
+impl Default for QueueMode {
+    fn default() -> Self {
+        Self {
+            awake: None,
+            wakes_to_notify: true,
+        }
+    }
+}
+
 impl ClientConfig {
     /// The defaults, for an Endpoint Client Name and a seed. Use a fresh seed at every start: a
     /// repeated one repeats message ids and tokens.
@@ -250,9 +292,9 @@ impl ClientConfig {
             retry: Backoff::default(),
             most_observations: 64,
             storing: Storing::default(),
+            queue_mode: QueueMode::default(),
             most_attributes: 64,
-            answer_within: Duration::from_secs(60),
-            most_deferred: 8,
+            deferring: Deferring::default(),
             downloads: DownloadConfig::default(),
             bootstrap: BootstrapConfig::default(),
         }

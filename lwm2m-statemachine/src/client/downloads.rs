@@ -319,6 +319,13 @@ impl Downloads {
         is_there
     }
 
+    /// Whether one is under way: not while all of them wait for their next attempt.
+    pub(super) fn are_under_way(&self) -> bool {
+        let mut running = self.running();
+        running
+            .any(|(_, download)| !matches!(download.state, State::Waiting | State::Pausing { .. }))
+    }
+
     /// Those that run, in the order of the paths.
     fn running(&self) -> impl Iterator<Item = (Path, &Download)> {
         let running = self.running.iter();

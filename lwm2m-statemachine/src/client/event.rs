@@ -49,6 +49,16 @@ pub enum RegistrationState {
     Deregistering,
 }
 
+/// Whether the Client is awake for a server in Queue Mode (TS 8.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum QueueState {
+    /// The server may send requests.
+    Awake,
+    /// The server queues its requests. The first message to it is an Update.
+    Asleep,
+}
+
 /// What the Client knows of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -63,6 +73,8 @@ pub struct AccountStatus {
     pub state: RegistrationState,
     /// Its connection, if there is one or one is asked for.
     pub connection: Option<ConnectionId>,
+    /// Whether the Client is awake for its server, if the registration is in Queue Mode (TS 8.3).
+    pub queue_mode: Option<QueueState>,
 }
 
 /// An observation of a server (TS 5.5.1).
@@ -353,6 +365,18 @@ pub enum ClientEvent {
         /// How many did not arrive whole.
         dropped: u64,
     },
+    /// The device may power down until then; `None` means for as long as the application wants nothing. Each server
+    /// with a registration is in Queue Mode and believes that the Client is asleep, and nothing is under way (TS
+    /// 8.3). It is told again if the moment becomes another one.
+    ///
+    /// At that moment call [`handle_timeout`](super::Client::handle_timeout): there will be something to do, such as
+    /// an Update or a notification. [`poll_timeout`](super::Client::poll_timeout) is the same until then. Calls of the
+    /// application, short messages and what still arrives may wake the Client earlier. A connection may be lost
+    /// meanwhile: it is asked for again when the Client wakes.
+    MaySleep {
+        /// When to call again.
+        until: Option<Instant>,
+    },
     /// Look at the smartcard, and tell [`Client::smartcard`] what bootstrap file it has now (TS 5.2.3.2), or
     /// [`Client::smartcard_unread`] that this couldn't be found out:
     ///
@@ -459,7 +483,7 @@ pub enum DeferredOperation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum DeferredEnd {
-    /// The application took longer than [`answer_within`](super::ClientConfig::answer_within). The
+    /// The application took longer than [`answer_within`](super::Deferring::answer_within). The
     /// server got a 5.00.
     #[error("the application did not answer in time")]
     TimedOut,

@@ -97,6 +97,11 @@ impl Flows {
         Some(running.flow)
     }
 
+    /// Whether a flow is under way.
+    pub(super) const fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
     /// Whether the Client is leaving its servers.
     pub(super) fn is_leaving(&self) -> bool {
         self.running.is_some_and(|running| running.is_leaving)

@@ -5,7 +5,7 @@ use lwm2m_core::Instant;
 use super::{
     calls::Client,
     event::{ClientEvent, ConnectionId},
-    statistics,
+    registrations, statistics,
 };
 use crate::{
     coap::DatagramError,
@@ -32,26 +32,21 @@ impl Machine for Client {
 
     fn poll_transmit(&mut self) -> Option<Transmit<'_, ConnectionId>> {
         let transmit = self.parts.endpoint.poll_transmit()?;
+        let now = self.parts.last_call.at;
+        registrations::note(&mut self.parts.registrations, now, transmit.to, false);
         let channel = || self.parts.registrations.channel(transmit.to);
         let counted = statistics::sent(&mut self.parts.tree, transmit.payload, channel);
-        self.parts.counted = counted.or(self.parts.counted);
+        self.parts.last_call.counted = counted.or(self.parts.last_call.counted);
         Some(transmit)
     }
 
     fn poll_event(&mut self) -> Option<ClientEvent> {
-        self.parts.events.pop_front()
+        let event = self.parts.events.pop_front();
+        event.or_else(|| self.parts.poll_sleep())
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        [
-            self.parts.endpoint.poll_timeout(),
-            self.parts.timers.next(),
-            self.parts.tree.poll_timeout(),
-            self.parts.counted,
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        self.parts.next_deadline()
     }
 }
 

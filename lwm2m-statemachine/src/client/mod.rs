@@ -24,6 +24,7 @@ mod reporting;
 mod requests;
 mod retry;
 mod routing;
+mod sleep;
 mod statistics;
 mod timers;
 mod usage;
@@ -32,15 +33,15 @@ mod views;
 pub use self::{
     calls::Client,
     config::{
-        Announced, Backoff, BootstrapConfig, ClientConfig, ClientError, DownloadConfig,
-        Reliability, Storing,
+        Announced, Backoff, BootstrapConfig, ClientConfig, ClientError, Deferring, DownloadConfig,
+        QueueMode, Reliability, Storing,
     },
     connection::{Inbound, InboundRefusal, Session},
     event::{
         AccountId, AccountRole, AccountStatus, BootstrapFailure, BootstrapInitiator,
         BootstrapRefusal, BootstrapState, ClientEvent, ConnectionId, DeferredEnd, DeferredError,
         DeferredId, DeferredOperation, DownloadOutcome, DownloadStatus, FailureKind, InvalidAnswer,
-        ObservationStatus, RegistrationFailure, RegistrationState, StoredNotifications,
+        ObservationStatus, QueueState, RegistrationFailure, RegistrationState, StoredNotifications,
     },
     objects::ObjectSet,
     usage::ClientUsage,

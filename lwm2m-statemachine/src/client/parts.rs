@@ -14,7 +14,7 @@ use super::{
     downloads::{self, Downloads},
     event::{AccountId, ClientEvent, ConnectionId, Events},
     flows::{Flow, Flows},
-    registrations::{self, ObjectList, Registrations, Report, Takes, Terms},
+    registrations::{self, ObjectList, QueueTerms, Registrations, Report, Takes, Terms},
     reporting::{self, Known, Reporting},
     requests::{self, Effect, Requests},
     retry::Retry,
@@ -39,8 +39,18 @@ pub(super) struct Parts {
     pub(super) flows: Flows,
     pub(super) timers: Timers,
     pub(super) events: Events,
+    pub(super) last_call: LastCall,
+}
+
+/// What calls leave to the next ones.
+#[derive(Debug, Default)]
+pub(super) struct LastCall {
+    /// When the last one was. What is sent since was queued then.
+    pub(super) at: Instant,
     /// When a datagram was sent that counters tell of. What follows from that is done at the next call.
     pub(super) counted: Option<Instant>,
+    /// Until when the application knows that the device may power down.
+    pub(super) may_sleep_until: Option<Instant>,
 }
 
 impl Parts {
@@ -58,6 +68,10 @@ impl Parts {
             udp: config.coap.transmission.max_transmit_wait(),
             sms: config.coap.all_over_sms(),
         };
+        let queue = QueueTerms {
+            awake: config.queue_mode.awake.unwrap_or(takes.udp),
+            wakes_to_notify: config.queue_mode.wakes_to_notify,
+        };
         let reporting = Reporting::new(&config);
         let (retry, settings) = (config.retry, Settings::of(&config));
         let mut endpoint = config.coap;
@@ -72,6 +86,7 @@ impl Parts {
         let terms = Terms {
             identity,
             takes,
+            queue,
             digest_key,
             retry: Retry {
                 backoff: retry,
@@ -90,7 +105,7 @@ impl Parts {
             flows,
             timers: Timers::new(),
             events: Events::new(),
-            counted: None,
+            last_call: LastCall::default(),
         })
     }
 
@@ -130,6 +145,7 @@ impl Parts {
         now: Instant,
         act: impl FnOnce(&mut Registrations, &mut registrations::Context<'_>),
     ) {
+        self.last_call.at = now;
         let mut context = registrations::Context {
             now,
             tree: &self.tree,
@@ -195,6 +211,7 @@ impl Parts {
         act: impl FnOnce(&mut Bootstrap, &mut bootstrap::Context<'_>) -> R,
     ) -> R {
         let accounts: Vec<_> = self.registrations.statuses().collect();
+        self.last_call.at = now;
         let mut context = bootstrap::Context {
             now,
             tree: &mut self.tree,
@@ -223,12 +240,21 @@ impl Parts {
         result
     }
 
+    /// A notification for the server of an account is due, and the Client is asleep: the server hears an Update before
+    /// (TS 8.3).
+    fn wake(&mut self, now: Instant, account: AccountId) {
+        self.register(now, |registrations, context| {
+            registrations.update(context, account);
+        });
+    }
+
     /// Calls the requests.
     pub(super) fn request<R>(
         &mut self,
         now: Instant,
         act: impl FnOnce(&mut Requests, &mut requests::Context<'_>) -> R,
     ) -> R {
+        self.last_call.at = now;
         let mut context = requests::Context {
             now,
             tree: &mut self.tree,
@@ -248,6 +274,7 @@ impl Parts {
         now: Instant,
         act: impl FnOnce(&mut Downloads, &mut downloads::Context<'_>) -> R,
     ) -> R {
+        self.last_call.at = now;
         let mut context = downloads::Context {
             now,
             tree: &mut self.tree,
@@ -265,6 +292,7 @@ impl Parts {
         now: Instant,
         act: impl FnOnce(&mut Reporting, &mut reporting::Context<'_>) -> R,
     ) -> R {
+        self.last_call.at = now;
         let mut context = reporting::Context {
             now,
             tree: &self.tree,
@@ -274,8 +302,13 @@ impl Parts {
             timers: &mut self.timers,
             events: &mut self.events,
             known: Known::default(),
+            wakes: Vec::new(),
         };
-        act(&mut self.reporting, &mut context)
+        let result = act(&mut self.reporting, &mut context);
+        for account in context.wakes {
+            self.wake(now, account);
+        }
+        result
     }
 
     /// Calls the reporting about the account of a connection that is in use.
@@ -712,7 +745,7 @@ impl Parts {
 
     /// Does what follows from changes that Objects have made by themselves.
     pub(super) fn follow_objects(&mut self, now: Instant) {
-        self.counted = None;
+        self.last_call.counted = None;
         let changed: Vec<Path> = core::iter::from_fn(|| self.tree.poll_changed()).collect();
         if !changed.is_empty() {
             self.follow(now, changed);

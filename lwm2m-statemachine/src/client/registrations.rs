@@ -2,6 +2,7 @@
 //! (TS 5.3).
 
 mod advancing;
+mod awake;
 mod card;
 mod context;
 mod events;
@@ -11,6 +12,7 @@ mod links;
 mod location;
 mod moving;
 mod parameters;
+mod queue;
 mod registration;
 mod step;
 
@@ -24,11 +26,13 @@ use lwm2m_objects::{ObjectTree, Typed as _, typed::Security};
 
 use self::{
     card::CardWatch,
+    lease::Lease,
+    queue::Queue,
     registration::Registration,
     step::{Others, Outcome, Step},
 };
 pub(super) use self::{
-    context::{Context, Report, Takes, Terms},
+    context::{Context, QueueTerms, Report, Takes, Terms},
     parameters::ObjectList,
 };
 use super::{
@@ -293,6 +297,15 @@ impl Registrations {
         self.step(context, account, Registration::advance);
     }
 
+    /// The awake time for a server in Queue Mode is over (TS 8.3).
+    pub(super) fn fall_asleep(&mut self, context: &mut Context<'_>, account: AccountId) {
+        self.step(context, account, |registration, _| {
+            if let Some(lease) = &mut registration.lease {
+                lease.fall_asleep();
+            }
+        });
+    }
+
     /// The answer to a request.
     pub(super) fn answered(
         &mut self,
@@ -356,6 +369,16 @@ impl Registrations {
 impl Registrations {
     pub(super) const fn card_mut(&mut self) -> &mut CardWatch {
         &mut self.card
+    }
+
+    /// Queue Mode (TS 8.3).
+    pub(super) fn queue(&self) -> Queue<'_> {
+        Queue {
+            all: &self.all,
+            card: &self.card,
+            terms: self.terms.queue,
+            is_started: self.is_started,
+        }
     }
 
     pub(super) const fn is_offline(&self) -> bool {
@@ -428,6 +451,7 @@ impl Registrations {
                 server_instance: account.server_instance,
                 state: registration.state(self.is_started),
                 connection: links.connection().or(links.inbound()),
+                queue_mode: registration.lease.as_ref().and_then(Lease::queue_state),
             }
         })
     }
@@ -494,6 +518,17 @@ impl Registrations {
         all.find(|registration| registration.owns(request))
             .map(|registration| registration.account.id)
     }
+}
+
+/// A message was received or sent on a connection, perhaps a request of the server. Returns whether that has woken the
+/// Client: then an Update follows with the next [`refresh`](Registrations::refresh) (TS 8.3).
+pub(super) fn note(
+    registrations: &mut Registrations,
+    now: Instant,
+    connection: ConnectionId,
+    is_request: bool,
+) -> bool {
+    queue::note(&mut registrations.all, now, connection, is_request)
 }
 
 /// Whether the server of an account has this number (TS E.1, Resource 9).

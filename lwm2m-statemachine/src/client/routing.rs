@@ -7,7 +7,7 @@ use super::{
     bootstrap::Bootstrap,
     event::{BootstrapFailure, ConnectionId, RegistrationFailure},
     parts::Parts,
-    registrations::Registrations,
+    registrations::{self, Registrations},
     requests::Block,
     statistics,
     timers::Timer,
@@ -39,11 +39,12 @@ impl Parts {
         };
         statistics::received(&mut self.tree, now, datagram);
         let origin = self.origin(now, connection);
+        let is_request = is_request(datagram.payload);
         // Requests before the registration is answered, after its lifetime and in a bootstrap are met with silence:
         // no acknowledgement and no Reset, so that a retransmission still works (TS 5.3, 5.4). The answer to a
         // Bootstrap-Finish may have to be repeated.
         let is_served = origin.is_some() || self.bootstrap.may_repeat(connection);
-        if is_request(datagram.payload) {
+        if is_request {
             if !is_served {
                 return Ok(());
             }
@@ -55,6 +56,8 @@ impl Parts {
             }
         }
         let received = self.endpoint.receive(now, datagram);
+        let has_woken = received.is_ok()
+            && registrations::note(&mut self.registrations, now, connection, is_request);
         let result = received.map(|incoming| {
             if let Some(incoming) = incoming {
                 self.route(now, connection, origin, incoming);
@@ -62,6 +65,10 @@ impl Parts {
         });
         self.drain(now);
         self.follow_objects(now);
+        if has_woken {
+            // After the answer (TS 8.3).
+            self.register(now, Registrations::refresh);
+        }
         result
     }
 
@@ -117,6 +124,7 @@ impl Parts {
                 }
             }
         }
+        self.fall_asleep(now);
     }
 }
 

@@ -52,8 +52,8 @@ impl<'c> DeferredRequests<'c> {
     ///
     /// The Client makes all its checks first, so the application is asked only about requests that
     /// the server is allowed to make. A deferred request waits no longer than
-    /// [`ClientConfig::answer_within`](super::ClientConfig::answer_within), and no more than
-    /// [`ClientConfig::most_deferred`](super::ClientConfig::most_deferred) of each server wait. A
+    /// [`Deferring::answer_within`](super::Deferring::answer_within), and no more than
+    /// [`Deferring::most`](super::Deferring::most) of each server wait. A
     /// retransmission counts as the same request.
     ///
     /// ```

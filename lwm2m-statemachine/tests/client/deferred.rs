@@ -252,7 +252,7 @@ fn a_non_confirmable_request_has_a_non_confirmable_answer() {
 fn an_application_that_does_not_answer_is_waited_for_so_long_and_no_longer() {
     for (configured, waited) in [(60, 60), (5, 5), (3600, 144)] {
         let mut bench = bench_with(|config| {
-            config.answer_within = Duration::from_secs(configured);
+            config.deferring.answer_within = Duration::from_secs(configured);
         });
         let request = asks_to_reboot(&mut bench);
         bench.pass(Duration::from_millis(waited * 1000 - 1));
@@ -272,7 +272,7 @@ fn an_application_that_does_not_answer_is_waited_for_so_long_and_no_longer() {
 
 #[test]
 fn as_many_requests_wait_as_may_and_one_more_is_refused() {
-    let mut bench = bench_with(|config| config.most_deferred = 2);
+    let mut bench = bench_with(|config| config.deferring.most = 2);
     let first = asks_to_reboot(&mut bench);
     let _second = asks_to_read(&mut bench);
     assert_eq!(bench.code(reboot()), Code::SERVICE_UNAVAILABLE);
@@ -298,7 +298,7 @@ fn each_server_has_room_for_as_many_requests_that_wait() {
         tree.add(access_control([access(3, 0, both)]));
     });
     two.client.deferred().defer(Execute, path("/3/0/4"));
-    let most = ClientConfig::new("example-client", [7; 32]).most_deferred;
+    let most = ClientConfig::new("example-client", [7; 32]).deferring.most;
     for server in 0..2 {
         for _ in 0..most {
             assert_eq!(two.told(server, b"e", reboot()), []);
@@ -750,7 +750,7 @@ fn of_two_observes_with_one_token_the_newer_one_counts() {
 #[test]
 fn the_longest_wait_ends_with_an_answer() {
     for kind in [MessageType::Confirmable, MessageType::NonConfirmable] {
-        let mut bench = bench_with(|config| config.answer_within = Duration::MAX);
+        let mut bench = bench_with(|config| config.deferring.answer_within = Duration::MAX);
         let request = asks(&mut bench, kind, b"e", reboot());
         bench.pass(Duration::from_secs(145));
         assert_ended(&mut bench, request, DeferredEnd::TimedOut);

@@ -33,6 +33,7 @@ mod one_host;
 mod operations;
 mod order;
 mod ownership;
+mod queue_mode;
 mod reconnecting;
 mod registration;
 mod reporting;

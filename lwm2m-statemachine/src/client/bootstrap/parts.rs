@@ -169,6 +169,11 @@ impl Bootstrap {
         session.and_then(Session::request) == Some(request)
     }
 
+    /// Whether a bootstrap is under way or about to begin, or the smartcard is waited for.
+    pub(in crate::client) fn is_busy(&self) -> bool {
+        self.begun().is_some() || matches!(self.sequence.phase(), Phase::Smartcard)
+    }
+
     /// Where the Client is in the Bootstrap Sequence.
     pub(in crate::client) fn state(&self, now: Instant) -> BootstrapState {
         if let Some(session) = self.begun() {

@@ -1,5 +1,6 @@
 //! The next step of a registration: to connect, to register, to update, or to leave (TS 5.3).
 
+use alloc::boxed::Box;
 use core::time::Duration;
 
 use lwm2m_core::{Instant, Method};
@@ -70,7 +71,7 @@ impl Registration {
             Some(Kind::Update(_)) => self.abandon(step),
             None => {}
         }
-        if let Some(lease) = self.lease.take().or(self.ended.take()) {
+        if let Some(lease) = self.lease.take().or(self.ended.take().map(|ended| *ended)) {
             self.is_leaving = true;
             match self.end(step, lease) {
                 None => return,
@@ -95,13 +96,13 @@ impl Registration {
             return Some(Outcome::DeregisterFailed(reason));
         };
         if step.is_registering_at(&connection.access) {
-            self.ended = Some(lease);
+            self.ended = Some(Box::new(lease));
             return None;
         }
         if step.is_held_at(&connection.access, &lease.location) {
             // The answer to the request that has led to this leaves before the connection ends.
             if step.endpoint.is_answering(&connection.id) {
-                self.ended = Some(lease);
+                self.ended = Some(Box::new(lease));
                 return None;
             }
             return Some(Outcome::Deregistered);
@@ -131,6 +132,7 @@ impl Registration {
             | Link::Moving {
                 from: connection, ..
             } if self.lease.is_some() => self.update_if_due(step, connection),
+            Link::None if !has_to_connect(self, step) => {}
             // What comes from a smartcard is compared with it before (TS 5.2.3.2).
             Link::None if step.card.allows_connection(&self.account, step.now) => {
                 let way = self.way(step, channel);
@@ -173,7 +175,7 @@ impl Registration {
         let Some(lease) = &mut self.lease else {
             return;
         };
-        let is_due = lease.update_asked || lease.update_at() <= step.now;
+        let is_due = lease.is_update_due(step.now);
         let is_stale = core::mem::take(&mut lease.is_stale);
         if !is_due && !is_stale {
             return;
@@ -244,6 +246,9 @@ impl Registration {
         request: RequestId,
         kind: Kind,
     ) {
+        if let Some(lease) = &mut self.lease {
+            lease.awake.wake();
+        }
         self.exchange = Some(Exchange {
             request,
             sent: step.now,
@@ -284,4 +289,17 @@ impl Registration {
         let connection = self.links.end_inbound();
         step.outcomes.extend(connection.map(Outcome::Disconnect));
     }
+}
+
+/// Whether a connection is made where there is none. A device that is asleep has something to tell first (TS 8.3).
+fn has_to_connect(registration: &Registration, step: &mut Step<'_>) -> bool {
+    let lease = registration.lease.as_ref();
+    let Some(lease) = lease.filter(|lease| lease.is_asleep()) else {
+        return true;
+    };
+    lease.is_update_due(step.now)
+        || lease.is_stale
+            && registration
+                .parameters(step)
+                .is_some_and(|parameters| parameters != lease.known)
 }

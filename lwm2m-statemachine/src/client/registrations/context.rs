@@ -34,11 +34,21 @@ impl Takes {
     }
 }
 
+/// How Queue Mode is (TS 8.3).
+#[derive(Clone, Copy, Debug)]
+pub(in crate::client) struct QueueTerms {
+    /// How long the Client is awake after the last message.
+    pub(in crate::client) awake: Duration,
+    /// Whether a notification that is due wakes it.
+    pub(in crate::client) wakes_to_notify: bool,
+}
+
 /// What is the same for all registrations.
 #[derive(Debug)]
 pub(in crate::client) struct Terms {
     pub(in crate::client) identity: Identity,
     pub(in crate::client) takes: Takes,
+    pub(in crate::client) queue: QueueTerms,
     pub(in crate::client) retry: Retry,
     pub(in crate::client) digest_key: DigestKey,
 }

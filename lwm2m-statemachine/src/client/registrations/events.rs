@@ -70,6 +70,9 @@ impl Registration {
 
     /// A connection with this name is being asked for. Only after [`Outcome::Connect`].
     pub(super) fn connecting(&mut self, id: ConnectionId, channel: Channel) {
+        if let Some(lease) = &mut self.lease {
+            lease.awake.wake();
+        }
         if let Some(access) = self.account.access {
             self.links.own.ask(Connection {
                 id,
@@ -149,6 +152,10 @@ impl Registration {
             Some(Kind::Deregister(_)) => step.outcomes.push(Outcome::DeregisterFailed(reason)),
             // The registration goes on, and the application knows of the connection.
             None if self.lease.is_some() && is_asked => {}
+            // It is made again when the device wakes.
+            None if self.lease.as_ref().is_some_and(Lease::is_asleep) => {
+                return self.advance(step);
+            }
             None if self.lease.is_some() => {
                 self.wait(step, reason, Duration::ZERO);
             }
@@ -236,6 +243,7 @@ impl Registration {
         };
         let accepted = Accepted {
             sent: exchange.sent,
+            answered: step.now,
             channel: exchange.channel,
             next_takes: step.takes.over(exchange.channel),
         };

@@ -5,7 +5,8 @@ use core::time::Duration;
 use lwm2m_core::Instant;
 
 use super::{
-    super::retry::Attempts,
+    super::{event::QueueState, retry::Attempts},
+    awake::Awake,
     location::Location,
     parameters::{Parameters, Told},
 };
@@ -33,6 +34,8 @@ pub(super) struct Lease {
     pub(super) channel: Channel,
     /// The attempts to move to the channel that the binding says.
     pub(super) moves: Attempts,
+    /// What Queue Mode counts from, also without it.
+    pub(super) awake: Awake,
 }
 
 /// How a request was sent that the server has accepted.
@@ -40,6 +43,8 @@ pub(super) struct Lease {
 pub(super) struct Accepted {
     /// When it was sent.
     pub(super) sent: Instant,
+    /// When its answer arrived.
+    pub(super) answered: Instant,
     /// Over which channel.
     pub(super) channel: Channel,
     /// How long the next one may take.
@@ -61,6 +66,7 @@ impl Lease {
             is_confirmed: true,
             channel: accepted.channel,
             moves: Attempts::default(),
+            awake: Awake::new(accepted.answered),
         }
     }
 
@@ -89,5 +95,36 @@ impl Lease {
 
     pub(super) const fn update_at(&self) -> Instant {
         self.update_at
+    }
+
+    /// Whether the Client is awake for the server, if that has chosen Queue Mode.
+    pub(super) fn queue_state(&self) -> Option<QueueState> {
+        self.known.queues().then_some(if self.awake.is_asleep() {
+            QueueState::Asleep
+        } else {
+            QueueState::Awake
+        })
+    }
+
+    /// Whether the server believes that the Client is asleep.
+    pub(super) fn is_asleep(&self) -> bool {
+        self.queue_state() == Some(QueueState::Asleep)
+    }
+
+    /// The awake time is over: from now on nothing is sent to the server before an Update (TS 8.3).
+    pub(super) const fn fall_asleep(&mut self) {
+        self.awake.fall_asleep();
+        self.is_confirmed = false;
+    }
+
+    /// The server has sent a request: the Client is awake, and has an Update to send.
+    pub(super) const fn wake(&mut self) {
+        self.awake.wake();
+        self.update_asked = true;
+    }
+
+    /// Whether the lifetime asks for an Update, or someone did.
+    pub(super) fn is_update_due(&self, now: Instant) -> bool {
+        self.update_asked || self.update_at <= now
     }
 }

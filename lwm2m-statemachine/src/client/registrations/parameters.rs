@@ -157,6 +157,11 @@ impl Parameters {
         self.binding.has_sms()
     }
 
+    /// Whether the server queues its requests while the Client is asleep (TS 8.3).
+    pub(super) const fn queues(&self) -> bool {
+        self.binding.queues_udp() || self.binding.queues_sms()
+    }
+
     /// The channel on which the server expects the Client.
     pub(super) const fn channel(&self) -> Channel {
         channel_of(self.binding)

@@ -16,6 +16,8 @@
 //! accounts, a Register waits for the De-register of another one, and a De-register for the Register. Where the
 //! binding says another channel, the [link moves](super::moving).
 
+use alloc::boxed::Box;
+
 use lwm2m_core::Instant;
 
 use super::{
@@ -38,7 +40,7 @@ pub(super) struct Registration {
     pub(super) links: Links,
     pub(super) lease: Option<Lease>,
     /// What is to be ended, and waits: for the Register of another account at this server, or for an answer.
-    pub(super) ended: Option<Lease>,
+    pub(super) ended: Option<Box<Lease>>,
     pub(super) exchange: Option<Exchange>,
     pub(super) attempts: Attempts,
     /// The registration ends, and with it the connection, before anything else.
@@ -129,7 +131,10 @@ impl Registration {
 
     /// When the lifetime is over, also of a registration that is being ended.
     pub(super) fn ends_at(&self) -> Option<Instant> {
-        match (self.lease.as_ref().or(self.ended.as_ref()), &self.exchange) {
+        match (
+            self.lease.as_ref().or(self.ended.as_deref()),
+            &self.exchange,
+        ) {
             (Some(lease), _) => Some(lease.expires),
             (None, Some(exchange)) => match exchange.kind {
                 Kind::Deregister(end) => Some(end),
@@ -176,7 +181,10 @@ impl Registration {
         let next = match self.links.own {
             _ if rests || self.exchange.is_some() => None,
             Link::Asked(_) => None,
-            Link::None => self.attempts.next(),
+            Link::None => {
+                let asleep = lease.filter(|lease| lease.is_asleep());
+                self.attempts.next().or(asleep.map(Lease::update_at))
+            }
             Link::Up(_) | Link::Moving { .. } => {
                 self.attempts.next().or(lease.map(Lease::update_at))
             }

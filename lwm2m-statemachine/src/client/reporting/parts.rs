@@ -1,5 +1,6 @@
 //! The parts of Information Reporting, and what each call needs of the Client.
 
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use lwm2m_core::{Instant, Path};
@@ -53,6 +54,8 @@ pub(in crate::client) struct Context<'c> {
     pub(in crate::client) timers: &'c mut Timers,
     pub(in crate::client) events: &'c mut Events,
     pub(in crate::client) known: Known,
+    /// The accounts for whose servers the Client wakes, as a notification is due (TS 8.3).
+    pub(in crate::client) wakes: Vec<AccountId>,
 }
 
 impl<'c> Context<'c> {
@@ -80,6 +83,13 @@ impl<'c> Context<'c> {
         let payload = message.payload_bytes();
         self.known.bodies.encoded(body, payload);
         Ok(message)
+    }
+
+    /// A notification of an account is due: if the Client is asleep, it may wake.
+    pub(super) fn wake(&mut self, account: AccountId) {
+        if self.registrations.queue().wakes_to_notify(account) && !self.wakes.contains(&account) {
+            self.wakes.push(account);
+        }
     }
 
     /// The next observation whose timer has run out, if nothing else is due before it.
@@ -111,6 +121,8 @@ pub(super) enum Way {
     /// The Client is offline and doesn't store, or a bootstrap is under way. It is sent on the return, or at the end,
     /// with the value of then.
     Wait,
+    /// The Client is asleep and doesn't store, and wakes. It is sent then.
+    Wake,
 }
 
 impl Reporting {
@@ -154,9 +166,11 @@ impl Way {
             Some(_) => return Self::Store,
             None => {}
         }
-        let account = context.registrations.server_instance(observer.server);
-        if stores(context.tree, account) {
+        let instance = context.registrations.server_instance(observer.server);
+        if stores(context.tree, instance) {
             Self::Store
+        } else if context.registrations.queue().wakes_to_notify(account) {
+            Self::Wake
         } else {
             Self::Wait
         }

@@ -51,6 +51,11 @@ impl Reporting {
         self.arm_account(context, account);
     }
 
+    /// Whether something that was stored for an account is still to be sent, or fetched.
+    pub(in crate::client) fn has_stored(&self, account: AccountId) -> bool {
+        self.stored.is_open(account)
+    }
+
     /// A bootstrap is over: all that has waited goes on.
     pub(in crate::client) fn resume(&mut self, context: &mut Context<'_>) {
         for account in self.table.accounts() {

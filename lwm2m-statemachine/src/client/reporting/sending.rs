@@ -47,6 +47,7 @@ impl Reporting {
         }
         let due = observation.schedule.due(&view);
         let is_due = due.is_some_and(|due| due <= context.now);
+        let account = observation.observer.account;
         let way = Way::of(&self.stored, context, &observation.observer);
         match (way, ends_with) {
             (Way::Send(connection), Some(refusal)) => {
@@ -71,7 +72,11 @@ impl Reporting {
                     self.end_with(context, id, connection, refusal);
                 }
             }
-            (Way::Store, None) if is_due => self.store(context, id),
+            (Way::Store, None) if is_due => {
+                self.store(context, id);
+                context.wake(account);
+            }
+            (Way::Wake, None) if is_due => context.wake(account),
             _ => set_timer(context, id, observation, &view, way),
         }
     }

@@ -162,6 +162,12 @@ impl Stored {
         queue.is_some_and(|queue| queue.notifications.is_empty() && queue.under_way.is_none())
     }
 
+    /// Whether one of an account is under way, or waits for its turn.
+    pub(super) fn is_open(&self, account: AccountId) -> bool {
+        let queue = self.by_account.get(&account);
+        queue.is_some_and(|queue| !queue.notifications.is_empty() || queue.under_way.is_some())
+    }
+
     /// How many an account has, and how many had to go.
     pub(super) fn count(&self, account: AccountId) -> (usize, u64) {
         let queue = self.by_account.get(&account);

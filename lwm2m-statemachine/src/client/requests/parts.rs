@@ -44,9 +44,9 @@ impl Requests {
         // A request that the endpoint has forgotten can no longer be answered.
         let remembered = config.coap.transmission.non_lifetime();
         let longest = remembered.saturating_sub(Duration::from_secs(1));
-        let within = config.answer_within.min(longest);
+        let within = config.deferring.answer_within.min(longest);
         Self {
-            deferred: Deferred::new(within, config.most_deferred),
+            deferred: Deferred::new(within, config.deferring.most),
             streams: Streams::default(),
             large: LargeReads::default(),
             single_resource_format: config.single_resource_format,
@@ -55,6 +55,14 @@ impl Requests {
                 has_number: config.announced.sms_number.is_some(),
             },
         }
+    }
+
+    /// Whether a request of an account waits for the application.
+    pub(in crate::client) fn has_deferred(&self, account: AccountId) -> bool {
+        !self
+            .deferred
+            .of(|origin| origin.account == account)
+            .is_empty()
     }
 
     /// How many requests wait for the application, and how many values are written or read piece by

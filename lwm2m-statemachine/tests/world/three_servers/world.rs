@@ -946,7 +946,7 @@ fn device(
         bounds.requests_per_peer = 4;
         bounds.notifications_per_peer = 4;
         config.most_observations = 6;
-        config.most_deferred = 1;
+        config.deferring.most = 1;
     }
     let mut client = Client::new(config, tree).expect("a Client");
     if plan.defers {
