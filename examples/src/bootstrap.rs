@@ -15,7 +15,7 @@ mod steps;
 
 pub use self::{
     actor::Actor,
-    command::{Command, CommandError, usage},
+    command::{Command, CommandError, Reached, usage},
     document::Mistake,
     plans::Plans,
 };

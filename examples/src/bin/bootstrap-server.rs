@@ -163,7 +163,8 @@ fn run(arguments: &Arguments) -> io::Result<ExitCode> {
     let mut commands = Commands::<Result<Command, _>>::from_stdin();
     loop {
         while let Some(news) = driver.machine.next_news() {
-            print(Actor::session(&news));
+            let now = driver.now();
+            actor.hear(now, &mut driver.machine.server, news, &mut print);
         }
         while let Some(event) = driver.next_event()? {
             let now = driver.now();
@@ -176,8 +177,7 @@ fn run(arguments: &Arguments) -> io::Result<ExitCode> {
             let now = driver.now();
             match command {
                 Ok(command) => {
-                    let machine = &mut driver.machine.server;
-                    let flow = actor.obey(now, machine, command, &mut print);
+                    let flow = actor.obey(now, &mut driver.machine, command, &mut print);
                     if flow.is_break() {
                         return scribe.take_failure().map_or(Ok(ExitCode::SUCCESS), Err);
                     }

@@ -1,4 +1,5 @@
-//! Accounts of a file: of servers, and of the Bootstrap-Server itself (TS 5.2.2).
+//! Accounts of a file: of servers, and of the Bootstrap-Server itself (TS 5.2.2), and the keys by which that reaches
+//! a device (TS 5.2.3.4).
 
 use lwm2m_core::{BindingMode, ShortServerId};
 use lwm2m_objects::typed::{self, SecurityMode, SmsSecurity, SmsSecurityMode};
@@ -8,6 +9,7 @@ use super::{
     document::{Mistake, Table},
     material::{Content, Material, PreSharedKey, Template},
 };
+use crate::secure::credentials::ClientCredentials;
 
 /// What an account may say, whichever mode it has, besides [`OF_KEYS`].
 const OF_ALL: [&str; 4] = ["mode", "uri", "sms-number", "sms-mode"];
@@ -30,6 +32,25 @@ const OF_KEYS: [&str; 14] = [
     "server-certificate-file",
 ];
 
+/// What is said of the keys by which a device is reached. They are this program's, and the device's.
+const OF_DEVICES: [&str; 15] = [
+    "mode",
+    "identity",
+    "key",
+    "key-file",
+    "psk-file",
+    "public-key",
+    "public-key-file",
+    "private-key",
+    "private-key-file",
+    "device-public-key",
+    "device-public-key-file",
+    "certificate",
+    "certificate-file",
+    "device-certificate",
+    "device-certificate-file",
+];
+
 const OF_SERVERS: [&str; 7] = [
     "id",
     "lifetime",
@@ -41,6 +62,9 @@ const OF_SERVERS: [&str; 7] = [
 ];
 
 const OF_BOOTSTRAP: [&str; 2] = ["hold-off", "account-timeout"];
+
+/// No number of a server is needed to reach a device.
+const ANY: ShortServerId = ShortServerId::new(1).unwrap();
 
 const SECONDS: &str = "a number of seconds";
 
@@ -59,6 +83,10 @@ pub(super) struct OwnAccount {
     hold_off: Option<u32>,
     timeout: Option<u32>,
 }
+
+/// The keys by which this program reaches a device, as the DTLS client (TS 7.1.6).
+#[derive(Clone, Debug)]
+pub(super) struct DeviceKeys(Keys);
 
 /// How a server is reached, and with which keys.
 #[derive(Clone, Debug)]
@@ -82,15 +110,113 @@ enum Keys {
 }
 
 impl Keys {
+    /// The keys of this mode, and what the `peer` has, if keys are given to both.
+    fn read(table: &Table<'_>, mode: &str, peer: &str) -> Result<Option<Self>, Mistake> {
+        Ok(Some(match mode {
+            "psk" => Self::PreSharedKey(pre_shared_key(table)?),
+            "rpk" => {
+                let key = |name: &str| Material::read(table, name, Content::Der("PUBLIC KEY"));
+                let [public, peer] = [key("public-key")?, key(&format!("{peer}-public-key"))?];
+                Self::RawPublicKey([public, private_key(table)?, peer])
+            }
+            "certificate" => {
+                let own = certificate(table, "certificate")?;
+                let peer = certificate(table, &format!("{peer}-certificate"))?;
+                Self::Certificate([own, private_key(table)?, peer])
+            }
+            _ => return Ok(None),
+        }))
+    }
+
     /// What an account of this mode says of keys; each may be in a file.
     const fn names(&self) -> &'static [&'static str] {
         match self {
             Self::NoSec => &[],
             Self::PreSharedKey(_) => &["identity", "key", "psk"],
-            Self::RawPublicKey(_) => &["public-key", "private-key", "server-public-key"],
-            Self::Certificate(_) => &["certificate", "private-key", "server-certificate"],
+            Self::RawPublicKey(_) => &[
+                "public-key",
+                "private-key",
+                "server-public-key",
+                "device-public-key",
+            ],
+            Self::Certificate(_) => &[
+                "certificate",
+                "private-key",
+                "server-certificate",
+                "device-certificate",
+            ],
             Self::Est(_) => &["server-certificate"],
         }
+    }
+
+    /// Nothing is said that is of another mode.
+    fn check_others(&self, table: &Table<'_>, mode: &str, all: &[&str]) -> Result<(), Mistake> {
+        let of_mode = self.names();
+        for key in all {
+            if table.has(key) && !of_mode.contains(&key.trim_end_matches("-file")) {
+                return Err(table.mistake(key, format_args!("not with mode = {mode:?}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// The mode, and Resources 3, 4 and 5 for this client (TS E.1). The error says what is missing.
+    fn of(&self, endpoint: &str) -> Result<(SecurityMode, [Vec<u8>; 3]), String> {
+        let of = |material: &Material, identity: &[u8]| material.of(endpoint, identity);
+        let all = |[own, private, server]: &[Material; 3]| -> Result<[Vec<u8>; 3], String> {
+            let name = endpoint.as_bytes();
+            Ok([of(own, name)?, of(server, name)?, of(private, name)?])
+        };
+        let none = Vec::new;
+        Ok(match self {
+            Keys::NoSec => (SecurityMode::NoSec, [none(), none(), none()]),
+            Keys::PreSharedKey(PreSharedKey { identity, key }) => {
+                let identity = identity.fill(endpoint).into_bytes();
+                let key = of(key, &identity)?;
+                (SecurityMode::PreSharedKey, [identity, none(), key])
+            }
+            Keys::RawPublicKey(keys) => (SecurityMode::RawPublicKey, all(keys)?),
+            Keys::Certificate(keys) => (SecurityMode::Certificate, all(keys)?),
+            Keys::Est(server) => {
+                let server = of(server, endpoint.as_bytes())?;
+                (SecurityMode::CertificateWithEst, [none(), server, none()])
+            }
+        })
+    }
+
+    fn is_fixed(&self) -> bool {
+        match self {
+            Self::NoSec => true,
+            Self::PreSharedKey(key) => key.is_fixed(),
+            Self::RawPublicKey(keys) | Self::Certificate(keys) => {
+                keys.iter().all(Material::is_fixed)
+            }
+            Self::Est(server) => server.is_fixed(),
+        }
+    }
+}
+
+impl DeviceKeys {
+    pub(super) fn read(table: &Table<'_>) -> Result<Self, Mistake> {
+        table.only(&OF_DEVICES)?;
+        let mode = table.required("mode")?;
+        let keys = Keys::read(table, mode, "device")?;
+        let keys = keys.ok_or_else(|| table.mistake("mode", "expected psk, rpk or certificate"))?;
+        keys.check_others(table, mode, &OF_DEVICES[1..])?;
+        Ok(Self(keys))
+    }
+
+    /// The keys for this device, whose certificate names it. The error says what is missing.
+    pub(super) fn of(&self, endpoint: &str) -> Result<ClientCredentials, String> {
+        let (mode, [own, device, secret]) = self.0.of(endpoint)?;
+        let keys = typed::Security {
+            mode,
+            public_key_or_identity: own,
+            server_public_key: device,
+            secret_key: secret,
+            ..typed::Security::no_sec("", ANY)
+        };
+        ClientCredentials::of(&keys, endpoint).map_err(|error| error.to_string())
     }
 }
 
@@ -167,30 +293,12 @@ impl Reached {
         let mode = mode(table, uri)?;
         let keys = match mode {
             None | Some("nosec") => Keys::NoSec,
-            Some("psk") => Keys::PreSharedKey(pre_shared_key(table)?),
-            Some("rpk") => {
-                let key = |name| Material::read(table, name, Content::Der("PUBLIC KEY"));
-                let [public, server] = [key("public-key")?, key("server-public-key")?];
-                Keys::RawPublicKey([public, private_key(table)?, server])
-            }
-            Some("certificate") => {
-                let [own, server] = ["certificate", "server-certificate"];
-                let [own, server] = [certificate(table, own)?, certificate(table, server)?];
-                Keys::Certificate([own, private_key(table)?, server])
-            }
             Some("est") => Keys::Est(certificate(table, "server-certificate")?),
-            Some(_) => {
-                let what = "expected nosec, psk, rpk, certificate or est";
-                return Err(table.mistake("mode", what));
-            }
+            Some(mode) => Keys::read(table, mode, "server")?.ok_or_else(|| {
+                table.mistake("mode", "expected nosec, psk, rpk, certificate or est")
+            })?,
         };
-        let of_mode = keys.names();
-        for key in OF_KEYS {
-            if table.has(key) && !of_mode.contains(&key.trim_end_matches("-file")) {
-                let what = format_args!("not with mode = {:?}", mode.unwrap_or("nosec"));
-                return Err(table.mistake(key, what));
-            }
-        }
+        keys.check_others(table, mode.unwrap_or("nosec"), &OF_KEYS)?;
         Ok(Self {
             uri: Template::new(uri),
             keys,
@@ -204,26 +312,7 @@ impl Reached {
         endpoint: &str,
         id: Option<ShortServerId>,
     ) -> Result<typed::Security, String> {
-        let of = |material: &Material, identity: &[u8]| material.of(endpoint, identity);
-        let all = |[own, private, server]: &[Material; 3]| -> Result<[Vec<u8>; 3], String> {
-            let name = endpoint.as_bytes();
-            Ok([of(own, name)?, of(server, name)?, of(private, name)?])
-        };
-        let none = Vec::new;
-        let (mode, [own, server, secret]) = match &self.keys {
-            Keys::NoSec => (SecurityMode::NoSec, [none(), none(), none()]),
-            Keys::PreSharedKey(PreSharedKey { identity, key }) => {
-                let identity = identity.fill(endpoint).into_bytes();
-                let key = of(key, &identity)?;
-                (SecurityMode::PreSharedKey, [identity, none(), key])
-            }
-            Keys::RawPublicKey(keys) => (SecurityMode::RawPublicKey, all(keys)?),
-            Keys::Certificate(keys) => (SecurityMode::Certificate, all(keys)?),
-            Keys::Est(server) => {
-                let server = of(server, endpoint.as_bytes())?;
-                (SecurityMode::CertificateWithEst, [none(), server, none()])
-            }
-        };
+        let (mode, [own, server, secret]) = self.keys.of(endpoint)?;
         Ok(typed::Security {
             server_uri: self.uri.fill(endpoint),
             bootstrap_server: id.is_none(),
@@ -239,15 +328,7 @@ impl Reached {
     }
 
     fn is_fixed(&self) -> bool {
-        let keys = match &self.keys {
-            Keys::NoSec => true,
-            Keys::PreSharedKey(key) => key.is_fixed(),
-            Keys::RawPublicKey(keys) | Keys::Certificate(keys) => {
-                keys.iter().all(Material::is_fixed)
-            }
-            Keys::Est(server) => server.is_fixed(),
-        };
-        keys && self.uri.is_fixed()
+        self.keys.is_fixed() && self.uri.is_fixed()
     }
 }
 

@@ -14,14 +14,19 @@ use lwm2m_statemachine::{
 };
 
 use super::{
-    command::{self, Command},
+    command::{self, Command, Reached},
     plans::{Plans, Rule},
     ready::NoPlan,
 };
 use crate::{
     console::shown,
     device::Line,
-    secure::server::{SecureDatagramError, SecurePeer, SessionNews},
+    secure::{
+        credentials::{ClientCredentials, ProvenIdentity},
+        server::{SecureDatagramError, SecurePeer, SecureServer, SessionNews},
+        session::{DtlsStack, SessionError},
+        sessions::ConnectError,
+    },
 };
 
 /// Who a client is to the machine.
@@ -33,6 +38,8 @@ pub struct Actor {
     file: PathBuf,
     plans: Plans,
     under_way: BTreeMap<BootstrapId, UnderWay>,
+    /// The clients that are to be reached with security: which one is where, and what it has to prove.
+    reaching: BTreeMap<SocketAddr, (Box<str>, ClientCredentials)>,
 }
 
 /// A bootstrap that has begun.
@@ -66,6 +73,12 @@ enum Stop {
     Start(StartError),
     /// There is no more to tell the client.
     NoMore,
+    /// There is no way to begin a session.
+    Connect(ConnectError),
+    /// There is no session.
+    Unreached(SessionError),
+    /// Another client is at the other end of the session.
+    Other,
 }
 
 impl Actor {
@@ -75,6 +88,7 @@ impl Actor {
             file,
             plans,
             under_way: BTreeMap::new(),
+            reaching: BTreeMap::new(),
         }
     }
 
@@ -217,8 +231,35 @@ impl Actor {
         line.word("reason", error)
     }
 
-    /// Tells of a session.
-    pub fn session(news: &SessionNews<SocketAddr>) -> Line {
+    /// Tells of a session. If the client was to be reached in it, its bootstrap begins.
+    pub fn hear(
+        &mut self,
+        now: Instant,
+        machine: &mut BootstrapServer<Peer>,
+        news: SessionNews<SocketAddr>,
+        print: &mut dyn FnMut(Line),
+    ) {
+        print(Self::session(&news));
+        let address = match &news {
+            SessionNews::Connected { peer, .. } => *peer.address(),
+            SessionNews::Failed { address, .. } => *address,
+            SessionNews::Ended { .. } => return,
+        };
+        let Some((endpoint, keys)) = self.reaching.remove(&address) else {
+            return;
+        };
+        let begun = match news {
+            SessionNews::Connected { peer, identity, .. } if proves(&identity, &keys) => {
+                self.begin(now, machine, &endpoint, peer)
+            }
+            SessionNews::Failed { why, .. } => Err(Stop::Unreached(why)),
+            _ => Err(Stop::Other),
+        };
+        self.tell_begun(&endpoint, begun, print);
+    }
+
+    /// What is told of a session.
+    fn session(news: &SessionNews<SocketAddr>) -> Line {
         match news {
             SessionNews::Connected {
                 peer,
@@ -244,14 +285,15 @@ impl Actor {
     }
 
     /// Carries out a command. Breaks if the program is to end.
-    pub fn obey(
+    pub fn obey<D: DtlsStack>(
         &mut self,
         now: Instant,
-        machine: &mut BootstrapServer<Peer>,
+        secure: &mut SecureServer<SocketAddr, D, BootstrapServer<Peer>>,
         command: Command,
         print: &mut dyn FnMut(Line),
     ) -> ControlFlow<()> {
         let error = |message: &dyn fmt::Display| Line::new("error").word("message", message);
+        let machine = &mut secure.server;
         match command {
             Command::Quit => return ControlFlow::Break(()),
             Command::Help => {
@@ -276,17 +318,21 @@ impl Actor {
                 }
             }
             Command::Reload => self.reload(machine.registry(), print),
-            Command::Begin(endpoint, address) => {
-                let begun = address.resolve().map_err(|error| error.to_string());
-                let begun = begun.and_then(|address| {
-                    self.begin(now, machine, &endpoint, Peer::Plain(address))
-                        .map_err(|stop| stop.to_string())
-                });
-                match begun {
-                    Ok(bootstrap) => self.tell_start(bootstrap, print),
-                    Err(reason) => print(about("stopped", &endpoint).word("reason", reason)),
+            Command::Begin(endpoint, Reached::Plain(address)) => match address.resolve() {
+                Ok(address) => {
+                    let begun = self.begin(now, machine, &endpoint, Peer::Plain(address));
+                    self.tell_begun(&endpoint, begun, print);
                 }
-            }
+                Err(reason) => print(about("stopped", &endpoint).word("reason", reason)),
+            },
+            Command::Begin(endpoint, Reached::Secured(address)) => match address.resolve() {
+                Ok(address) => {
+                    if let Err(stop) = self.reach(now, secure, &endpoint, address) {
+                        print(about("stopped", &endpoint).word("reason", stop));
+                    }
+                }
+                Err(reason) => print(about("stopped", &endpoint).word("reason", reason)),
+            },
             Command::Abort(endpoint) => {
                 let found = machine.find(&endpoint);
                 if !found.is_some_and(|bootstrap| machine.abort(now, bootstrap)) {
@@ -312,6 +358,34 @@ impl Actor {
         });
     }
 
+    /// Begins a session with a client, in which its bootstrap begins.
+    fn reach<D: DtlsStack>(
+        &mut self,
+        now: Instant,
+        secure: &mut SecureServer<SocketAddr, D, BootstrapServer<Peer>>,
+        endpoint: &str,
+        address: SocketAddr,
+    ) -> Result<(), Stop> {
+        let rule = self.plans.find(endpoint).ok_or(Stop::NoMore)?;
+        let keys = rule.device(endpoint).map_err(Stop::Plan)?;
+        let asked = secure.connect(now, &address, &keys);
+        asked.map_err(Stop::Connect)?;
+        self.reaching.insert(address, (endpoint.into(), keys));
+        Ok(())
+    }
+
+    fn tell_begun(
+        &self,
+        endpoint: &str,
+        begun: Result<BootstrapId, Stop>,
+        print: &mut dyn FnMut(Line),
+    ) {
+        match begun {
+            Ok(bootstrap) => self.tell_start(bootstrap, print),
+            Err(stop) => print(about("stopped", endpoint).word("reason", stop)),
+        }
+    }
+
     /// Begins a bootstrap without a request.
     fn begin(
         &mut self,
@@ -333,6 +407,26 @@ impl Actor {
 /// What a client is told first.
 fn begin(rule: &Rule, endpoint: &str) -> Result<Plan, Stop> {
     rule.first(endpoint).map_err(Stop::Plan)
+}
+
+/// Whether this is the client that these keys reach: it may have begun a session itself meanwhile, and another one may be
+/// at its address. A certificate was compared in the session, and names the client.
+fn proves(identity: &ProvenIdentity, keys: &ClientCredentials) -> bool {
+    match (identity, keys) {
+        (ProvenIdentity::Psk(proven), ClientCredentials::PreSharedKey { identity, .. }) => {
+            proven == identity
+        }
+        (
+            ProvenIdentity::RawPublicKey(proven),
+            ClientCredentials::RawPublicKey {
+                server_public_key, ..
+            },
+        ) => proven == server_public_key,
+        (ProvenIdentity::Certificate(names), ClientCredentials::Certificate { host, .. }) => {
+            names.contains(host)
+        }
+        _ => false,
+    }
 }
 
 /// A line about a client.
@@ -402,6 +496,9 @@ impl fmt::Display for Stop {
             Self::Plan(error) => error.fmt(f),
             Self::Start(error) => error.fmt(f),
             Self::NoMore => f.write_str("there is no plan for what is next"),
+            Self::Connect(error) => error.fmt(f),
+            Self::Unreached(error) => error.fmt(f),
+            Self::Other => f.write_str("another client is there"),
         }
     }
 }

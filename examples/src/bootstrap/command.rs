@@ -10,7 +10,7 @@ const USAGE: [(&str, &str); 7] = [
     ("plans", "list the plans and who gets them"),
     ("reload", "read the file with the plans again"),
     (
-        "begin EP HOST:PORT",
+        "begin EP [coaps://]HOST:PORT",
         "bootstrap a client that is ready for it there",
     ),
     ("abort EP", "end the bootstrap of a client"),
@@ -21,8 +21,8 @@ const USAGE: [(&str, &str); 7] = [
 /// The commands, for the help of the program and of the command line.
 pub fn usage() -> Vec<String> {
     let commands = USAGE.iter();
-    let commands = commands.map(|(written, what)| format!("{written:<20}{what}"));
-    let help = format!("{:<20}list the commands", "help");
+    let commands = commands.map(|(written, what)| format!("{written:<30}{what}"));
+    let help = format!("{:<30}list the commands", "help");
     commands.chain([help]).collect()
 }
 
@@ -36,7 +36,7 @@ pub enum Command {
     /// Read the plans again.
     Reload,
     /// Begin a bootstrap without a request (TS 5.2.3.4).
-    Begin(String, HostPort),
+    Begin(String, Reached),
     /// End a bootstrap.
     Abort(String),
     /// Say what was done.
@@ -45,6 +45,26 @@ pub enum Command {
     Help,
     /// End.
     Quit,
+}
+
+/// Where a client is ready for a bootstrap.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reached {
+    /// Without security.
+    Plain(HostPort),
+    /// As a DTLS server (TS 7.1.6).
+    Secured(HostPort),
+}
+
+impl FromStr for Reached {
+    type Err = <HostPort as FromStr>::Err;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.strip_prefix("coaps://") {
+            Some(address) => address.parse().map(Self::Secured),
+            None => text.parse().map(Self::Plain),
+        }
+    }
 }
 
 /// A line that is no command.
@@ -100,9 +120,11 @@ mod tests {
         let command = |line: &str| line.parse::<Command>();
         assert_eq!(command("abort  a"), Ok(Command::Abort("a".into())));
         let begin = command("begin a 127.0.0.1:5683").unwrap();
-        assert!(matches!(begin, Command::Begin(name, _) if name == "a"));
+        assert!(matches!(begin, Command::Begin(name, Reached::Plain(_)) if name == "a"));
+        let begin = command("begin a coaps://127.0.0.1:5684").unwrap();
+        assert!(matches!(begin, Command::Begin(_, Reached::Secured(_))));
         for (line, told) in [
-            ("begin a", "expected begin EP HOST:PORT"),
+            ("begin a", "expected begin EP [coaps://]HOST:PORT"),
             ("abort", "expected abort EP"),
             ("begin a b", "b: expected HOST:PORT"),
             ("list all", "expected list"),

@@ -15,9 +15,10 @@ use super::{
 use crate::device::Right;
 
 /// The keys of a plan.
-pub(super) const KEYS: [&str; 8] = [
+pub(super) const KEYS: [&str; 9] = [
     "endpoint",
     "kind",
+    "device",
     "own",
     "repair",
     "bootstrap",
@@ -68,7 +69,7 @@ impl Kind {
             }
         };
         for key in KEYS {
-            let is_of_all = ["endpoint", "kind"].contains(&key);
+            let is_of_all = ["endpoint", "device", "kind"].contains(&key);
             if table.has(key) && !is_of_all && !expected.contains(&key) {
                 let what = format!("not with kind = {kind:?}");
                 return Err(table.mistake(key, what));

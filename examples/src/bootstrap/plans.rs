@@ -11,13 +11,13 @@ use lwm2m_statemachine::bootstrap_server::{
 };
 
 use super::{
-    accounts::OwnAccount,
+    accounts::{DeviceKeys, OwnAccount},
     document::{Mistake, Source, Table},
     kind::{KEYS, Kind},
     pattern::Pattern,
     ready::{NoPlan, add, set, without_access_control},
 };
-use crate::exit;
+use crate::{exit, secure::credentials::ClientCredentials};
 
 /// The plans of a file, in its order.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +32,8 @@ pub(super) struct Rule {
     kind: Kind,
     /// The Security Object Instance of the Bootstrap-Server. A Discover finds it if it isn't said.
     own: Option<InstanceId>,
+    /// How the client itself is reached with security.
+    device: Option<DeviceKeys>,
 }
 
 impl Plans {
@@ -80,13 +82,23 @@ impl Rule {
             let expected = "expected an Object Instance of 0 to 65534";
             InstanceId::new(own).ok_or_else(|| table.mistake("own", expected))
         });
+        let device = table.table("device")?;
         let rule = Self {
             pattern,
             own: own.transpose()?,
+            device: device.as_ref().map(DeviceKeys::read).transpose()?,
             kind: Kind::read(table, registry)?,
         };
         rule.check(table)?;
         Ok(rule)
+    }
+
+    /// The keys by which the client itself is reached (TS 5.2.3.4).
+    pub(super) fn device(&self, endpoint: &str) -> Result<ClientCredentials, NoPlan> {
+        let device = self.device.as_ref();
+        let missing = || "the plan has no keys for it: [plan.device]".to_owned();
+        let device = device.ok_or_else(missing)?;
+        Ok(device.of(endpoint)?)
     }
 
     /// What the client is told first, and whether more follows from what it answers.

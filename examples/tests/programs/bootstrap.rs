@@ -11,10 +11,10 @@ use crate::support::{PATIENCE, Program, client, complaint, server};
 const PROGRAM: &str = env!("CARGO_BIN_EXE_bootstrap-server");
 
 /// A file of plans that is removed when the test ends.
-struct File(PathBuf);
+pub(crate) struct File(PathBuf);
 
 impl File {
-    fn new(name: &str, text: &str) -> Self {
+    pub(crate) fn new(name: &str, text: &str) -> Self {
         let name = format!("lwm2m-bootstrap-{}-{name}", std::process::id());
         let path = std::env::temp_dir().join(name);
         fs::write(&path, text).unwrap();
@@ -33,7 +33,7 @@ impl Drop for File {
 }
 
 /// The program, and where it listens.
-fn program(file: &File, arguments: &[&str]) -> (Program, SocketAddr) {
+pub(crate) fn program(file: &File, arguments: &[&str]) -> (Program, SocketAddr) {
     let mut command = Command::new(PROGRAM);
     command
         .arg(file.path())
@@ -448,6 +448,11 @@ fn of_server(lines: &str) -> String {
     format!("[[plan]]\nendpoint = \"a\"\n[[plan.server]]\n{lines}")
 }
 
+/// A plan of a client that is reached with what these lines say.
+fn of_device(lines: &str) -> String {
+    format!("[[plan]]\nendpoint = \"a\"\n[plan.device]\n{lines}")
+}
+
 /// A plan of a server with a pre-shared key that these lines say.
 fn psk(lines: &str) -> String {
     let head = "id = 1\nuri = \"coaps://h\"\nmode = \"psk\"\n";
@@ -562,6 +567,18 @@ fn keys_of_another_mode_are_a_mistake() {
         (
             of_server("id = 1\nuri = \"coap://h\"\nidentity = \"c0ffee\""),
             ":6: plan[0].server[0].identity: not with mode = \"nosec\"",
+        ),
+        (
+            of_device("mode = \"nosec\""),
+            ":4: plan[0].device.mode: expected psk, rpk or certificate",
+        ),
+        (
+            of_device("mode = \"psk\"\nkey = \"c0ffee\"\ndevice-certificate-file = \"x\""),
+            ":6: plan[0].device.device-certificate-file: not with mode = \"psk\"",
+        ),
+        (
+            of_device("mode = \"psk\"\nuri = \"coaps://h\""),
+            ":5: plan[0].device.uri: unknown key; expected one of mode, identity",
         ),
         (
             psk("key = \"c0ffee\"\nprivate-key-file = \"x\""),

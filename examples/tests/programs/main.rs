@@ -13,5 +13,7 @@ mod device;
 #[cfg(feature = "dtls")]
 mod expiry;
 mod keys;
+#[cfg(feature = "dtls")]
+mod ready;
 mod support;
 mod together;
