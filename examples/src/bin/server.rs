@@ -1,5 +1,6 @@
 //! A LwM2M server on UDP, with a command line.
 
+use core::time::Duration;
 use std::{
     io::{self, Write as _},
     path::PathBuf,
@@ -58,6 +59,13 @@ struct Arguments {
     /// The files are XML. The option may be repeated.
     #[arg(long, value_name = "PATH", verbatim_doc_comment)]
     ddf: Vec<PathBuf>,
+    /// How long a client in Queue Mode is awake
+    ///
+    /// In seconds after its last message. What is for it later waits until it
+    /// is heard again. By default it is 91: MAX_TRANSMIT_WAIT, less what a
+    /// message may be under way.
+    #[arg(long, value_name = "SECONDS", verbatim_doc_comment)]
+    awake: Option<u32>,
     /// Draws the traffic to standard error
     #[arg(long)]
     chart: bool,
@@ -77,6 +85,8 @@ fn configure(arguments: &Arguments, has_keys: bool) -> io::Result<ServerConfig> 
     if has_keys && !arguments.keys.allow_nosec {
         config.no_sec = NoSec::Refuse;
     }
+    let awake = arguments.awake.map(u64::from);
+    config.queue_mode.awake = awake.map(Duration::from_secs);
     Ok(config)
 }
 

@@ -15,5 +15,6 @@ mod expiry;
 mod keys;
 #[cfg(feature = "dtls")]
 mod ready;
+mod sleeping;
 mod support;
 mod together;
