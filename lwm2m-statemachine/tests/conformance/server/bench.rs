@@ -40,6 +40,8 @@ pub(super) struct Bench<M: Machine<Peer = Peer>> {
     /// The requests that arrived: a repetition is none.
     heard: BTreeSet<(Peer, u16)>,
     answers: BTreeMap<(Peer, Vec<u8>), Answer>,
+    /// The last acknowledgement or Reset without a response: to whom, and of which message.
+    last_empty: Option<(Peer, MessageType, u16)>,
     events: VecDeque<M::Event>,
 }
 
@@ -56,6 +58,7 @@ impl<M: Machine<Peer = Peer>> Bench<M> {
             asked: VecDeque::new(),
             heard: BTreeSet::new(),
             answers: BTreeMap::new(),
+            last_empty: None,
             events: VecDeque::new(),
         }
     }
@@ -172,6 +175,35 @@ impl<M: Machine<Peer = Peer>> Bench<M> {
     }
 }
 
+/// Notifications of the clients.
+impl<M: Machine<Peer = Peer>> Bench<M> {
+    /// The client that speaks sends a notification.
+    pub(super) fn notify(&mut self, token: Token, kind: MessageType, notification: MessageBuf) {
+        self.next_message_id += 1;
+        let wire = notification.finish(kind, self.next_message_id, token);
+        self.deliver(self.speaker, wire.as_ref());
+    }
+
+    /// The last message of the client was acknowledged.
+    #[track_caller]
+    pub(super) fn expect_last_acknowledged(&mut self) {
+        self.expect_empty(MessageType::Acknowledgement);
+    }
+
+    /// The last message of the client was rejected with a Reset.
+    #[track_caller]
+    pub(super) fn expect_last_rejected(&mut self) {
+        self.expect_empty(MessageType::Reset);
+    }
+
+    #[track_caller]
+    fn expect_empty(&mut self, kind: MessageType) {
+        self.settle();
+        let expected = (self.speaker, kind, self.next_message_id);
+        assert_eq!(self.last_empty.take(), Some(expected));
+    }
+}
+
 /// The application and the clock.
 impl<M: Machine<Peer = Peer>> Bench<M> {
     /// What the machine has told the application since the last call.
@@ -267,7 +299,7 @@ impl<M: Machine<Peer = Peer>> Bench<M> {
                     self.deliver(sent.to, wire.as_ref());
                 }
             }
-            _ => {}
+            _ => self.last_empty = Some((sent.to, message.kind(), message.message_id())),
         }
     }
 }

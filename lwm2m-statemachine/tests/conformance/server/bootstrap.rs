@@ -339,7 +339,7 @@ pub(crate) fn lwm2m_boot_010_s_m() {
     let register = format!("/rd?ep={NAME}&lt=60&lwm2m=1.0");
     let register = request(Method::Post, &register).links("</1/0>,</3/0>");
     bench.request(&register).expect(Code::NOT_FOUND);
-    let mut server = super::registration::server();
+    let mut server = super::clients::server();
     server.request(&bootstrap_request()).expect(Code::NOT_FOUND);
 }
 
