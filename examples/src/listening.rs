@@ -3,6 +3,8 @@
 use core::net::SocketAddr;
 use std::io;
 
+use lwm2m_statemachine::server::Host;
+
 use crate::{
     address::HostPort,
     driver::{Clock, Driver, Names},
@@ -33,7 +35,8 @@ pub fn bind<M: ServerMachine<SocketAddr>>(
         Some(credentials) => Library::server(library, credentials).map_err(io::Error::other)?,
         None => Library::None(NoStack),
     };
-    let machine = SecureServer::new(machine, library, bounds()?);
+    let machine =
+        SecureServer::new(machine, library, bounds()?).with_hosts(|address| Host::from(*address));
     let plain = Names::by(Transport::Udp, |peer| match peer {
         Transport::Udp(address) => Some(*address),
         _ => None,

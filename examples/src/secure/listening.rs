@@ -10,6 +10,7 @@ use lwm2m_statemachine::{
     AccountId, Channel, ClientEvent, ConnectionId, Datagram, Machine, Peer, Transmit,
     client::{Inbound, InboundRefusal},
     coap::DatagramError,
+    server::Host,
 };
 use thiserror::Error;
 
@@ -167,6 +168,14 @@ impl<A: Peer, D: DtlsStack> ListeningClient<A, D> {
             now: Instant::ZERO,
             buffer: Vec::new(),
         }
+    }
+
+    /// Tells hosts apart, so that one host takes one share of the handshakes: see [`Sessions::with_hosts`]. For
+    /// socket addresses it is `|address| Host::from(*address)`.
+    #[must_use]
+    pub fn with_hosts(mut self, host_of: fn(&A) -> Host) -> Self {
+        self.sessions = self.sessions.with_hosts(host_of);
+        self
     }
 
     /// What became of sessions that the other side began. Fetch it when the events are drained; the oldest is

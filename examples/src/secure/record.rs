@@ -16,6 +16,28 @@ pub const CLIENT_HELLO: u8 = 1;
 /// The handshake type of a HelloVerifyRequest.
 pub const HELLO_VERIFY_REQUEST: u8 = 3;
 
+/// The handshake type of a ServerHello.
+pub const SERVER_HELLO: u8 = 2;
+/// The handshake type of a Certificate, which both ends may send.
+pub const CERTIFICATE: u8 = 11;
+/// The handshake type of a ServerHelloDone.
+pub const SERVER_HELLO_DONE: u8 = 14;
+
+/// Whether only the client of a handshake sends messages of this type: ClientHello, CertificateVerify and
+/// ClientKeyExchange (RFC 5246 §7.4).
+pub const fn is_of_client(handshake_type: u8) -> bool {
+    matches!(handshake_type, CLIENT_HELLO | 15 | 16)
+}
+
+/// Whether only the server of a handshake sends messages of this type: ServerHello, HelloVerifyRequest,
+/// NewSessionTicket, ServerKeyExchange, CertificateRequest and ServerHelloDone (RFC 5246 §7.4, RFC 5077 §3.3).
+pub const fn is_of_server(handshake_type: u8) -> bool {
+    matches!(
+        handshake_type,
+        SERVER_HELLO | HELLO_VERIFY_REQUEST | 4 | 12..=14
+    )
+}
+
 /// A record of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<'a> {

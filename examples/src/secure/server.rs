@@ -9,7 +9,9 @@ use core::fmt;
 use std::collections::VecDeque;
 
 use lwm2m_core::Instant;
-use lwm2m_statemachine::{Channel, Datagram, Machine, Peer, Server, Transmit, coap::DatagramError};
+use lwm2m_statemachine::{
+    Channel, Datagram, Machine, Peer, Server, Transmit, coap::DatagramError, server::Host,
+};
 use thiserror::Error;
 
 pub use self::{
@@ -111,6 +113,15 @@ impl<A: Peer, D: DtlsStack, M: ServerMachine<A>> SecureServer<A, D, M> {
             now: Instant::ZERO,
             buffer: Vec::new(),
         }
+    }
+
+    /// Tells the hosts of addresses over UDP apart, so that one host takes one share of the handshakes: see
+    /// [`Sessions::with_hosts`]. For socket addresses it is `|address| Host::from(*address)`. A phone number is a
+    /// host of its own.
+    #[must_use]
+    pub fn with_hosts(mut self, host_of: fn(&A) -> Host) -> Self {
+        self.sessions = self.sessions.with_hosts(host_of);
+        self
     }
 
     /// The server with sessions by short messages as well (TS 7.2.2). `stack` has the keys for them, and the

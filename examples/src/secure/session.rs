@@ -143,9 +143,6 @@ pub enum SessionError {
     /// secret (RFC 7627) where the library needs it. It has returned its cookie before.
     #[error("the client offers too little: {0}")]
     Incompatible(String),
-    /// Another handshake has taken the place of this one.
-    #[error("another handshake has taken the place of this one")]
-    Displaced,
     /// The handshake isn't complete.
     #[error("the session isn't established")]
     NotEstablished,

@@ -7,37 +7,44 @@
 //! address. So each new ClientHello, told by its random, begins a handshake of its own.
 //!
 //! A handshake is *unproved* as long as the server has answered with nothing but a
-//! HelloVerifyRequest: the peer hasn't shown that it receives at its address. Then it is *proved*, and
-//! takes the place of another proved handshake of the same address.
+//! HelloVerifyRequest: the peer hasn't shown that it receives at its address. Then it is *proved*. A client gets in if
+//! its handshake is still there when its cookie comes back, or if the library can
+//! [go on without it](DtlsStack::accept_again).
+//!
+//! A session that [this end begins](Sessions::connect) has no ClientHello of the peer. It goes on beside one that the
+//! peer begins meanwhile.
 //!
 //! An identity has few established sessions, the two used last by default. So a client whose address
 //! changes leaves no more than that behind, and a client with a valid key can't displace the others.
 //!
-//! A session that [this end begins](Sessions::connect) is proved from its start, and has no ClientHello of the
-//! peer.
-//!
-//! Each of the three kinds has its own [bound](Bounds). So a flood of ClientHellos with forged
-//! addresses displaces only other unproved handshakes, by chance. A client gets in if its handshake is
-//! still there when its cookie comes back, or if the library can
-//! [go on without it](DtlsStack::accept_again); see [`Bounds::unproved`] for the rate that shuts clients
-//! out.
+//! How many there are of each, and who has to go when there are too many, is in [`Bounds`]' module.
 
+mod bounds;
+mod chance;
+mod event;
+mod shares;
 mod table;
 
-use core::{
-    cell::Cell,
-    hash::{BuildHasher, Hash},
-};
-use std::{collections::VecDeque, hash::RandomState};
+use core::{cell::Cell, hash::Hash};
+use std::collections::VecDeque;
 
 use lwm2m_core::Instant;
-use thiserror::Error;
+use lwm2m_statemachine::server::Host;
 
-pub use self::table::{Bounds, Usage};
-use self::table::{Entry, Stage, Table};
+pub use self::{
+    bounds::{Bounds, Usage},
+    event::{ConnectError, End, Event, Useless},
+};
+use self::{
+    event::{Sink, tell_end},
+    table::{Entry, Known, Stage, Table},
+};
 use super::{
     credentials::{ClientCredentials, ProvenIdentity, ServerCredentials},
-    record::{self, ALERT, ClientHello, HELLO_VERIFY_REQUEST, Record},
+    record::{
+        self, ALERT, CERTIFICATE, ClientHello, HELLO_VERIFY_REQUEST, Record, SERVER_HELLO,
+        SERVER_HELLO_DONE,
+    },
     session::{DtlsSession, DtlsStack, Output, SessionError, StackError},
 };
 
@@ -47,118 +54,7 @@ pub struct Sessions<K, D: DtlsStack> {
     stack: D,
     table: Table<K, D::Session>,
     transmits: VecDeque<(K, Vec<u8>)>,
-    /// Makes numbers of addresses, which nobody can foresee.
-    peers: RandomState,
 }
-
-/// What a server learns of its sessions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event<'a, K> {
-    /// A handshake is complete.
-    Connected {
-        /// Where the peer is.
-        address: &'a K,
-        /// The session; no other one has ever had this number.
-        number: u64,
-        /// What the peer has proved.
-        peer: &'a ProvenIdentity,
-        /// Whether an earlier session was resumed.
-        resumed: bool,
-        /// Whoever sets this refuses the session: it is closed, and none at another address has to go for it.
-        refused: &'a Cell<bool>,
-    },
-    /// The peer has sent something.
-    Payload {
-        /// Where the peer is.
-        address: &'a K,
-        /// The session.
-        number: u64,
-        /// What the peer has proved.
-        peer: &'a ProvenIdentity,
-        /// The datagram.
-        payload: &'a [u8],
-    },
-    /// An established session has ended.
-    Ended {
-        /// Where the peer was.
-        address: &'a K,
-        /// The session.
-        number: u64,
-        /// Why.
-        why: &'a End,
-    },
-    /// A handshake has failed, although the peer is where it says; or one that this end has begun.
-    Failed {
-        /// Where the peer is.
-        address: &'a K,
-        /// Why.
-        why: &'a SessionError,
-    },
-}
-
-/// Why an established session has ended.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum End {
-    /// The peer has said goodbye.
-    #[error("the peer has closed the session")]
-    Closed,
-    /// The peer has begun a new one from the same address.
-    #[error("the peer has begun a new session")]
-    Replaced,
-    /// The peer has newer ones, as many as [`Bounds::per_identity`].
-    #[error("the peer has newer sessions")]
-    Superseded,
-    /// There were as many as [`Bounds::established`], and this one was idle for longest.
-    #[error("there are too many sessions")]
-    Displaced,
-    /// It was idle for longer than [`Bounds::idle`].
-    #[error("the session was idle for too long")]
-    Expired,
-    /// The application has ended it.
-    #[error("the server has closed the session")]
-    Left,
-    /// Something was wrong with it.
-    #[error("{0}")]
-    Failed(SessionError),
-}
-
-/// Why a datagram was of no use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum Useless {
-    /// It doesn't begin with a record.
-    #[error("no DTLS record")]
-    NoRecord,
-    /// It belongs to no session.
-    #[error("a record of no session")]
-    NoSession,
-    /// It returns a cookie to a handshake that isn't there any more, or goes on with a ClientHello that
-    /// hasn't begun.
-    #[error("a ClientHello of no handshake")]
-    NoHandshake,
-    /// It begins a handshake, but the library has no session for it.
-    #[error("no session can begin")]
-    NotServed,
-}
-
-/// Why no session can be begun from this end.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum ConnectError {
-    /// The keys can't be used.
-    #[error("{0}")]
-    Stack(#[from] StackError),
-    /// There are as many handshakes as [`Bounds::proved`]; the same call may succeed later.
-    #[error("there are {0} handshakes")]
-    Busy(usize),
-    /// A handshake with this address is under way, whoever began it.
-    #[error("a handshake with this address is under way")]
-    UnderWay,
-}
-
-/// Takes events.
-type Sink<'s, K> = &'s mut dyn FnMut(Event<'_, K>);
 
 impl<K: Clone + Eq + Hash, D: DtlsStack> Sessions<K, D> {
     /// No sessions yet. `stack` has the keys of the server.
@@ -167,8 +63,16 @@ impl<K: Clone + Eq + Hash, D: DtlsStack> Sessions<K, D> {
             stack,
             table: Table::new(bounds),
             transmits: VecDeque::new(),
-            peers: RandomState::new(),
         }
+    }
+
+    /// Tells hosts apart: `host_of` returns the host of an address, always the same for the same address. So a host
+    /// with many addresses, such as ports, has to make do with one share of [`Bounds::proved`]. Without it, each
+    /// address is a host of its own.
+    #[must_use]
+    pub fn with_hosts(mut self, host_of: fn(&K) -> Host) -> Self {
+        self.table.set_hosts(host_of);
+        self
     }
 
     /// Takes these keys for sessions that begin from now on, instead of those before.
@@ -185,15 +89,14 @@ impl<K: Clone + Eq + Hash, D: DtlsStack> Sessions<K, D> {
         credentials: &ClientCredentials,
         sink: Sink<'_, K>,
     ) -> Result<(), ConnectError> {
-        if let Some(bound) = self.table.handshakes_are_many() {
+        if let Some(bound) = self.table.begun_are_many() {
             return Err(ConnectError::Busy(bound));
         }
-        if let (_, Some(_)) = self.table.at(to) {
+        if self.table.at(to).begun.is_some() {
             return Err(ConnectError::UnderWay);
         }
         let session = self.stack.connect(now, credentials)?;
-        let number = self.table.add_own(now, to.clone(), session);
-        self.prove(number, sink);
+        let number = self.table.add_begun(now, to.clone(), session);
         // The ClientHello.
         self.feed_outputs(number, sink);
         self.table.set_timer(number);
@@ -220,20 +123,23 @@ impl<K: Clone + Eq + Hash, D: DtlsStack> Sessions<K, D> {
             self.feed(now, number, Some(datagram), sink);
             return Ok(());
         }
-        let (established, proved) = self.table.at(from);
-        match (established, proved) {
-            (None, None) => return Err(Useless::NoSession),
-            // The handshake may expect it; if it is of the old session, that one can decrypt it.
-            (Some(established), Some(proved)) if record.epoch > 0 => {
-                if !self.feed(now, established, Some(datagram), sink) {
-                    self.feed(now, proved, Some(datagram), sink);
-                }
-            }
-            (Some(number), None) | (_, Some(number)) => {
-                self.feed(now, number, Some(datagram), sink);
+        let known = self.table.at(from);
+        let places = places(known, datagram);
+        for message in record::records(datagram).filter_map(|record| record.handshake_type()) {
+            match message {
+                SERVER_HELLO => self.table.answer(from, true),
+                SERVER_HELLO_DONE => self.table.answer(from, false),
+                _ => {}
             }
         }
-        Ok(())
+        let mut any = false;
+        for number in places.into_iter().flatten() {
+            any = true;
+            if self.feed(now, number, Some(datagram), sink) {
+                break;
+            }
+        }
+        any.then_some(()).ok_or(Useless::NoSession)
     }
 
     /// Does what is due at `now`. Early, late and repeated calls do no harm.
@@ -241,7 +147,9 @@ impl<K: Clone + Eq + Hash, D: DtlsStack> Sessions<K, D> {
         while let Some(number) = self.table.pop_due(now) {
             match self.table.overdue(now, number) {
                 Some(Stage::Established) => self.leave(now, number, &End::Expired, sink),
-                Some(Stage::Proved) => self.fail(number, SessionError::Timeout, sink),
+                Some(Stage::Proved | Stage::Begun) => {
+                    self.fail(number, SessionError::Timeout, sink)
+                }
                 Some(Stage::Unproved) => drop(self.table.remove(number)),
                 None => drop(self.feed(now, number, None, sink)),
             }
@@ -308,7 +216,7 @@ impl<K: Clone + Eq + Hash, D: DtlsStack> Sessions<K, D> {
         if let Some(number) = self.table.find_hello(from, &hello.random) {
             return Ok(number);
         }
-        let peer = self.peers.hash_one(from);
+        let peer = self.table.number_of(from);
         let session = if hello.cookie.is_empty() {
             let session = self.stack.accept_from(now, peer);
             session.map_err(|_| Useless::NotServed)?
@@ -346,7 +254,7 @@ impl<K: Clone + Eq + Hash, D: DtlsStack> Sessions<K, D> {
             self.table.establish(now, number);
             self.make_room(now, number, sink);
         } else if came.is_proved {
-            self.prove(number, sink);
+            self.table.prove(number);
         } else if came.is_authentic {
             self.table.touch(now, number);
         }
@@ -356,7 +264,7 @@ impl<K: Clone + Eq + Hash, D: DtlsStack> Sessions<K, D> {
             self.fail(number, error, sink);
         }
         self.table.set_timer(number);
-        came.is_authentic || came.is_closed
+        came.is_authentic || came.is_connected || came.is_closed
     }
 
     /// Hands out what a session has made.
@@ -415,16 +323,6 @@ impl<K: Clone + Eq + Hash, D: DtlsStack> Sessions<K, D> {
         came
     }
 
-    /// The peer has shown that it is at its address; another handshake may have to go.
-    fn prove(&mut self, number: u64, sink: Sink<'_, K>) {
-        if let Some((gone, entry)) = self.table.prove(number)
-            && entry.is_own()
-        {
-            let why = End::Failed(SessionError::Displaced);
-            tell_end(&entry, gone, &why, sink);
-        }
-    }
-
     /// Ends established sessions beyond the bounds, now that there is this one.
     fn make_room(&mut self, now: Instant, number: u64, sink: Sink<'_, K>) {
         while let Some(old) = self.table.superseded(number) {
@@ -476,27 +374,39 @@ struct Came {
     is_proved: bool,
 }
 
+/// Which sessions of an address a datagram may belong to that begins none, the likeliest first.
+///
+/// What is encrypted, only its own session can make sense of; to a handshake it is one more forged record, which it
+/// outlives. Of two handshakes, the types of the messages tell which end their sender is. Both ends send
+/// certificates, a server only between its ServerHello and its ServerHelloDone.
+fn places(known: Known, datagram: &[u8]) -> [Option<u64>; 3] {
+    let Known {
+        established,
+        proved,
+        begun,
+        is_answered,
+    } = known;
+    if proved.is_some() && begun.is_some() {
+        let messages = || record::records(datagram).filter_map(|record| record.handshake_type());
+        if messages().any(record::is_of_client) {
+            return [proved, None, None];
+        }
+        if messages().any(record::is_of_server) {
+            return [begun, None, None];
+        }
+        if messages().any(|message| message == CERTIFICATE) {
+            return [if is_answered { begun } else { proved }, None, None];
+        }
+    }
+    let is_new = proved.is_some() || begun.is_some();
+    let is_sealed = record::first(datagram).is_some_and(|record| record.epoch > 0);
+    [established.filter(|_| is_sealed || !is_new), begun, proved]
+}
+
 /// An alert proves nothing: it may answer a first ClientHello.
 fn is_more_than_a_cookie(datagram: &[u8]) -> bool {
     let proves = |record: Record<'_>| {
         record.content_type != ALERT && record.handshake_type() != Some(HELLO_VERIFY_REQUEST)
     };
     record::first(datagram).is_some_and(proves)
-}
-
-fn tell_end<K, S>(entry: &Entry<K, S>, number: u64, why: &End, sink: Sink<'_, K>) {
-    let address = &entry.address;
-    match (entry.stage, why) {
-        (Stage::Established, why) => sink(Event::Ended {
-            address,
-            number,
-            why,
-        }),
-        (Stage::Proved, End::Failed(why))
-        // The server has checked the cookie, and has nothing to answer.
-        | (Stage::Unproved, End::Failed(why @ SessionError::Incompatible(_))) => {
-            sink(Event::Failed { address, why });
-        }
-        (Stage::Proved | Stage::Unproved, _) => {}
-    }
 }

@@ -89,14 +89,14 @@ fn a_session_that_is_begun_here_is_one_at_both_ends() {
     for account in [known_psk(), known_certificate()] {
         let mut ends = Ends::new(Bounds::default());
         ends.connect(&account).unwrap();
-        assert_eq!(ends.here.usage().proved, 1);
+        assert_eq!(ends.here.usage().begun, 1);
         ends.run();
         let [here, there] = &ends.told;
         assert!(here[0].starts_with("connected "), "{here:?}");
         assert!(there[0].starts_with("connected "), "{there:?}");
         for sessions in [&ends.here, &ends.there] {
             let usage = sessions.usage();
-            assert_eq!((usage.proved, usage.established), (0, 1));
+            assert_eq!((usage.proved, usage.begun, usage.established), (0, 0, 1));
         }
         ends.here.send(NOW, 0, b"over there", &mut |_| {}).unwrap();
         ends.there.send(NOW, 0, b"over here", &mut |_| {}).unwrap();
@@ -143,7 +143,7 @@ fn a_client_that_can_t_be_reached_is_told_once() {
 #[test]
 fn handshakes_that_are_begun_here_are_bounded() {
     let mut bounds = Bounds::default();
-    bounds.proved = 2;
+    bounds.begun = 2;
     let mut ends = Ends::new(bounds);
     let keys = credentials(&known_psk());
     for to in [1, 2] {
@@ -151,7 +151,7 @@ fn handshakes_that_are_begun_here_are_bounded() {
     }
     let busy = ends.here.connect(NOW, &3, &keys, &mut |_| {});
     assert_eq!(busy, Err(ConnectError::Busy(2)));
-    assert_eq!(ends.here.usage().proved, 2);
+    assert_eq!(ends.here.usage().begun, 2);
 }
 
 #[test]
@@ -163,21 +163,57 @@ fn no_second_handshake_is_begun_with_the_same_address() {
     assert_eq!(ends.told[0], ["connected \"device\" (PSK)"]);
 }
 
-#[test]
-fn a_handshake_that_the_peer_begins_takes_its_place_and_that_is_told() {
+/// Both ends begin a handshake with the other one.
+fn crossing(account: &typed::Security) -> Ends {
     let mut ends = Ends::new(Bounds::default());
     ends.here = Sessions::new(server_stack(), Bounds::default());
     ends.there = Sessions::new(server_stack(), Bounds::default());
-    ends.connect(&known_psk()).unwrap();
-    let keys = credentials(&known_psk());
+    ends.connect(account).unwrap();
+    let keys = credentials(account);
     ends.there.connect(NOW, &HERE, &keys, &mut |_| {}).unwrap();
-    // What is sent from here is lost.
+    ends
+}
+
+#[test]
+fn a_handshake_that_the_peer_begins_goes_on_beside_it() {
+    let account = known_psk();
+    let mut ends = crossing(&account);
+    // What is sent from here is lost, and sent again in time.
     while ends.here.poll_transmit().is_some() {}
     ends.run();
-    let [here, _] = &ends.told;
-    let displaced = "7 failed: another handshake has taken the place of this one";
-    assert_eq!(here[..], [displaced, "connected \"device\" (PSK)"]);
-    assert_eq!(ends.here.usage().proved, 0);
+    let connected = "connected \"device\" (PSK)";
+    assert_eq!(ends.told[0][..], [connected]);
+    let usage = ends.here.usage();
+    assert_eq!((usage.proved, usage.begun, usage.established), (0, 1, 1));
+    while ends.here.usage().begun > 0 {
+        let [here, _] = &mut ends.told;
+        let at = ends.here.poll_timeout().unwrap();
+        ends.here
+            .handle_timeout(at, &mut |event| tell(here, &event));
+        ends.run();
+    }
+    let ended = "ended: the peer has begun a new session";
+    assert_eq!(ends.told[0][1..], [ended, connected]);
+    let usage = ends.here.usage();
+    assert_eq!((usage.proved, usage.begun, usage.established), (0, 0, 1));
+}
+
+#[test]
+fn two_handshakes_that_cross_are_both_completed() {
+    for account in [known_psk(), known_certificate()] {
+        let mut ends = crossing(&account);
+        ends.run();
+        for told in &ends.told {
+            let connected = told.iter().filter(|told| told.starts_with("connected "));
+            assert_eq!(connected.count(), 2, "{told:?}");
+            let failed = told.iter().any(|told| told.contains("failed"));
+            assert!(!failed, "{told:?}");
+        }
+        for sessions in [&ends.here, &ends.there] {
+            let usage = sessions.usage();
+            assert_eq!((usage.proved, usage.begun, usage.established), (0, 0, 1));
+        }
+    }
 }
 
 #[test]

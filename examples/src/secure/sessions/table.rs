@@ -1,117 +1,27 @@
 //! Where the sessions are kept, and how each of them is found.
 
-use core::{hash::Hash, time::Duration};
-use std::collections::{BTreeSet, HashMap};
+use core::hash::{BuildHasher, Hash};
+use std::{
+    collections::{BTreeSet, HashMap},
+    hash::RandomState,
+};
 
 use lwm2m_core::Instant;
-use lwm2m_statemachine::TimerQueue;
+use lwm2m_statemachine::{TimerQueue, server::Host};
 
+use super::{
+    bounds::{Bounds, Usage},
+    chance::Chance,
+    shares::Shares,
+};
 use crate::secure::{credentials::ProvenIdentity, session::DtlsSession};
 
-/// Bounds of what peers can make a server hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Bounds {
-    /// Handshakes of peers that haven't returned a cookie; 1,024 by default. When there are as many, a
-    /// new one displaces any of them, by chance.
-    ///
-    /// Of what a client needs from one round trip of T seconds, forged ClientHellos at a rate of r each
-    /// second leave (1 − 1/`unproved`)^(r·T): 37 % of the handshakes if r·T is `unproved`, 14 % if it is
-    /// twice as much. A client tries again. It loses nothing if the library can
-    /// [go on](crate::secure::session::DtlsStack::accept_again) without the handshake.
-    pub unproved: usize,
-    /// Of them, those of one address; 8 by default, and at least 1. When there are as many, a new one
-    /// displaces any of them.
-    pub unproved_per_address: usize,
-    /// What the displacement by chance begins with; 0 by default. With a random one nobody can foresee
-    /// whom it hits.
-    pub seed: u64,
-    /// How long such a handshake is kept; 10 s by default. It is as long as a client may take to return
-    /// the cookie, which over SMS is more.
-    pub unproved_for: Duration,
-    /// Other handshakes; 1,024 by default. When there are as many, a new one displaces the oldest.
-    pub proved: usize,
-    /// How long a handshake may take in all; 60 s by default. The library may have a shorter bound.
-    pub handshake_for: Duration,
-    /// Established sessions; 100,000 by default. When there are as many, a new one displaces the one
-    /// that is idle for longest.
-    pub established: usize,
-    /// Established sessions of one identity; 2 by default, and at least 1. When there are as many, a new
-    /// one supersedes the one that is idle for longest.
-    ///
-    /// A client whose address changes, as behind a NAT, leaves a session at each of them. So this also
-    /// bounds what one key can take of [`established`](Self::established). Clients that share an
-    /// identity share its sessions.
-    pub per_identity: usize,
-    /// How long an established session may be idle; 30 days by default. A sleeping client comes back to
-    /// its session after any time (TS 8.3).
-    pub idle: Duration,
-}
-
-impl Bounds {
-    /// Those of sessions by short messages (TS 7.2.2): a cookie may take 2 minutes to come back, and a
-    /// handshake 5 minutes in all.
-    pub fn sms() -> Self {
-        Self {
-            unproved_for: Duration::from_secs(120),
-            handshake_for: Duration::from_secs(300),
-            ..Self::default()
-        }
-    }
-}
-
-impl Bounds {
-    /// Those of a device with which its Bootstrap-Server may begin a session: 16 handshakes whose peers haven't
-    /// returned a cookie, 4 others, and 2 sessions, which may be idle for 10 minutes.
-    pub fn device() -> Self {
-        Self {
-            unproved: 16,
-            unproved_per_address: 4,
-            proved: 4,
-            established: 2,
-            per_identity: 1,
-            idle: Duration::from_secs(600),
-            ..Self::default()
-        }
-    }
-}
-
-impl Default for Bounds {
-    fn default() -> Self {
-        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-        Self {
-            unproved: 1024,
-            unproved_per_address: 8,
-            seed: 0,
-            unproved_for: Duration::from_secs(10),
-            proved: 1024,
-            handshake_for: Duration::from_secs(60),
-            established: 100_000,
-            per_identity: 2,
-            idle: DAY.saturating_mul(30),
-        }
-    }
-}
-
-/// How many sessions a server has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Usage {
-    /// Handshakes of peers that haven't returned a cookie.
-    pub unproved: usize,
-    /// Other handshakes.
-    pub proved: usize,
-    /// Established sessions.
-    pub established: usize,
-    /// Addresses with a session or a handshake.
-    pub addresses: usize,
-}
-
-/// How far a session is.
+/// How far a session is: see [`bounds`](super::bounds).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     Unproved,
     Proved,
+    Begun,
     Established,
 }
 
@@ -135,13 +45,6 @@ pub(super) struct Entry<K, S> {
     timer: Option<Instant>,
 }
 
-impl<K, S> Entry<K, S> {
-    /// Whether this end has begun it.
-    pub(super) const fn is_own(&self) -> bool {
-        self.hello.is_none()
-    }
-}
-
 /// A part of the random of a ClientHello, which tells it from others of the same address.
 type Hello = [u8; 8];
 
@@ -153,8 +56,9 @@ pub(super) struct Table<K, S> {
     hellos: HashMap<(K, Hello), u64>,
     peers: HashMap<K, AtAddress>,
     unproved: Vec<u64>,
-    /// The oldest comes first: numbers ascend.
-    proved: BTreeSet<u64>,
+    proved: Shares,
+    /// How many this end has begun.
+    begun: usize,
     /// By turn: the one that is idle for longest comes first.
     established: BTreeSet<(u64, u64)>,
     /// The established ones of each identity.
@@ -162,38 +66,31 @@ pub(super) struct Table<K, S> {
     timers: TimerQueue<u64>,
     next: u64,
     chance: Chance,
+    /// The host of an address; without it, each is a host of its own.
+    host_of: Option<fn(&K) -> Host>,
+    /// Makes numbers of addresses, which nobody can foresee.
+    numbers: RandomState,
+}
+
+/// The sessions of an address but the unproved ones.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Known {
+    pub(super) established: Option<u64>,
+    pub(super) proved: Option<u64>,
+    pub(super) begun: Option<u64>,
+    /// Whether the one that is begun has got a ServerHello, and no ServerHelloDone yet.
+    pub(super) is_answered: bool,
 }
 
 /// The sessions of an address.
 #[derive(Debug, Default)]
 struct AtAddress {
-    established: Option<u64>,
-    proved: Option<u64>,
+    known: Known,
     /// The one whose ClientHello has arrived last.
     greeted: Option<u64>,
     unproved: Vec<u64>,
     /// All of them.
     sessions: usize,
-}
-
-/// Numbers that look random (SplitMix64).
-#[derive(Clone, Copy, Debug)]
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// Any of them.
-    fn pick(&mut self, all: &[u64]) -> Option<u64> {
-        let count = u64::try_from(all.len()).ok()?;
-        let index = self.next().checked_rem(count)?;
-        all.get(usize::try_from(index).ok()?).copied()
-    }
 }
 
 impl<K: Clone + Eq + Hash, S> Table<K, S> {
@@ -205,11 +102,30 @@ impl<K: Clone + Eq + Hash, S> Table<K, S> {
             hellos: HashMap::new(),
             peers: HashMap::new(),
             unproved: Vec::new(),
-            proved: BTreeSet::new(),
+            proved: Shares::default(),
+            begun: 0,
             established: BTreeSet::new(),
             identities: HashMap::new(),
             timers: TimerQueue::new(),
             next: 0,
+            host_of: None,
+            numbers: RandomState::new(),
+        }
+    }
+
+    pub(super) fn set_hosts(&mut self, host_of: fn(&K) -> Host) {
+        self.host_of = Some(host_of);
+    }
+
+    /// A number of an address.
+    pub(super) fn number_of(&self, address: &K) -> u64 {
+        self.numbers.hash_one(address)
+    }
+
+    fn host(&self, address: &K) -> Host {
+        match self.host_of {
+            Some(host_of) => host_of(address),
+            None => Host::new(self.number_of(address)),
         }
     }
 
@@ -227,14 +143,21 @@ impl<K: Clone + Eq + Hash, S> Table<K, S> {
         number: u64,
     ) -> Option<(Option<u64>, &mut Entry<K, S>)> {
         let entry = self.entries.get_mut(&number)?;
-        let established = self.peers.get(&entry.address)?.established;
+        let established = self.peers.get(&entry.address)?.known.established;
         Some((established.filter(|old| *old != number), entry))
     }
 
-    /// The established session of an address, and its proved handshake.
-    pub(super) fn at(&self, address: &K) -> (Option<u64>, Option<u64>) {
+    /// What there is at an address.
+    pub(super) fn at(&self, address: &K) -> Known {
         let at = self.peers.get(address);
-        at.map_or((None, None), |at| (at.established, at.proved))
+        at.map(|at| at.known).unwrap_or_default()
+    }
+
+    /// A flight of a server has begun to come from an address, or has ended.
+    pub(super) fn answer(&mut self, address: &K, is_answered: bool) {
+        if let Some(at) = self.peers.get_mut(address) {
+            at.known.is_answered = is_answered;
+        }
     }
 
     /// The session whose ClientHello has arrived last from an address, which its other parts belong to.
@@ -259,15 +182,16 @@ impl<K: Clone + Eq + Hash, S> Table<K, S> {
         Usage {
             unproved: self.unproved.len(),
             proved: self.proved.len(),
+            begun: self.begun,
             established: self.established.len(),
             addresses: self.peers.len(),
         }
     }
 
-    /// The bound of proved handshakes, if there are as many.
-    pub(super) fn handshakes_are_many(&self) -> Option<usize> {
-        let bound = self.bounds.proved;
-        (self.proved.len() >= bound).then_some(bound)
+    /// The bound of handshakes that this end has begun, if there are as many.
+    pub(super) fn begun_are_many(&self) -> Option<usize> {
+        let bound = self.bounds.begun;
+        (self.begun >= bound).then_some(bound)
     }
 
     /// Adds a handshake that is unproved. Another one has to go if there are too many.
@@ -282,78 +206,88 @@ impl<K: Clone + Eq + Hash, S> Table<K, S> {
         }
         let hello = hello(random);
         self.hellos.insert((address.clone(), hello), self.next);
-        self.insert(now, address, Some(hello), session)
+        let place = self.unproved.len();
+        self.unproved.push(self.next);
+        let at = self.peers.entry(address.clone()).or_default();
+        at.unproved.push(self.next);
+        let number = self.insert(now, address, Stage::Unproved, session);
+        if let Some(entry) = self.entries.get_mut(&number) {
+            entry.hello = Some(hello);
+            entry.place = place;
+        }
+        number
     }
 
     /// Adds a handshake that this end has begun.
-    pub(super) fn add_own(&mut self, now: Instant, address: K, session: S) -> u64 {
-        self.insert(now, address, None, session)
+    pub(super) fn add_begun(&mut self, now: Instant, address: K, session: S) -> u64 {
+        let number = self.insert(now, address.clone(), Stage::Begun, session);
+        self.begun = self.begun.saturating_add(1);
+        let at = self.peers.entry(address).or_default();
+        at.known.begun = Some(number);
+        at.known.is_answered = false;
+        number
     }
 
-    fn insert(&mut self, now: Instant, address: K, hello: Option<Hello>, session: S) -> u64 {
+    fn insert(&mut self, now: Instant, address: K, stage: Stage, session: S) -> u64 {
         let number = self.next;
         self.next = self.next.saturating_add(1);
         let at = self.peers.entry(address.clone()).or_default();
         at.sessions = at.sessions.saturating_add(1);
-        at.unproved.push(number);
-        let place = self.unproved.len();
-        self.unproved.push(number);
         let entry = Entry {
             address,
             session: Box::new(session),
-            stage: Stage::Unproved,
+            stage,
             peer: None,
-            hello,
+            hello: None,
             began: now,
             used: now,
             turn: 0,
-            place,
+            place: 0,
             timer: None,
         };
         self.entries.insert(number, entry);
         number
     }
 
-    /// The peer has shown that it is at its address. Returns the handshake that has to go for it.
-    pub(super) fn prove(&mut self, number: u64) -> Option<(u64, Entry<K, S>)> {
+    /// The peer of an unproved handshake has shown that it is at its address. A proved one may have to go for it.
+    pub(super) fn prove(&mut self, number: u64) {
         let entry = self.entries.get_mut(&number);
-        let entry = entry.filter(|entry| entry.stage == Stage::Unproved)?;
+        let Some(entry) = entry.filter(|entry| entry.stage == Stage::Unproved) else {
+            return;
+        };
         entry.stage = Stage::Proved;
-        let place = entry.place;
-        let at = self.peers.entry(entry.address.clone()).or_default();
-        let before = at.proved.replace(number);
+        let (place, address) = (entry.place, entry.address.clone());
+        let at = self.peers.entry(address.clone()).or_default();
+        let before = at.known.proved.replace(number);
         at.unproved.retain(|it| *it != number);
         self.leave_unproved(place);
-        self.proved.insert(number);
-        let too_many = self.proved.len() > self.bounds.proved;
-        let oldest = self.proved.first().copied().filter(|_| too_many);
-        let gone = before.or(oldest)?;
-        Some((gone, self.remove(gone)?))
+        self.proved.insert(self.host(&address), number);
+        if let Some(before) = before {
+            self.remove(before);
+        } else if self.proved.len() > self.bounds.proved.max(1)
+            && let Some(displaced) = self.proved.dispensable()
+        {
+            self.remove(displaced);
+        }
     }
 
     /// The handshake is complete: it replaces the session of its address.
     pub(super) fn establish(&mut self, now: Instant, number: u64) {
         let turn = self.next_turn();
+        self.leave_stage(number);
         let Some(entry) = self.entries.get_mut(&number) else {
             return;
         };
-        let before = core::mem::replace(&mut entry.stage, Stage::Established);
+        entry.stage = Stage::Established;
         entry.used = now;
         entry.turn = turn;
-        let place = entry.place;
-        self.proved.remove(&number);
         self.established.insert((turn, number));
         if let Some(peer) = &entry.peer {
             let of_peer = self.identities.entry(peer.clone()).or_default();
             of_peer.push(number);
         }
         let at = self.peers.entry(entry.address.clone()).or_default();
-        at.proved.take_if(|proved| *proved == number);
-        at.unproved.retain(|it| *it != number);
-        let old = at.established.replace(number);
-        if before == Stage::Unproved {
-            self.leave_unproved(place);
-        }
+        let old = at.known.established.replace(number);
         if let Some(old) = old {
             self.remove(old);
         }
@@ -389,28 +323,50 @@ impl<K: Clone + Eq + Hash, S> Table<K, S> {
     }
 
     pub(super) fn remove(&mut self, number: u64) -> Option<Entry<K, S>> {
+        self.leave_stage(number);
         let mut entry = self.entries.remove(&number)?;
         self.timers.set(number, &mut entry.timer, None);
-        if entry.stage == Stage::Unproved {
-            self.leave_unproved(entry.place);
-        }
-        self.proved.remove(&number);
-        self.established.remove(&(entry.turn, number));
         self.leave_identity(&entry, number);
         if let Some(hello) = entry.hello {
             self.hellos.remove(&(entry.address.clone(), hello));
         }
         if let Some(at) = self.peers.get_mut(&entry.address) {
-            at.established.take_if(|it| *it == number);
-            at.proved.take_if(|it| *it == number);
             at.greeted.take_if(|it| *it == number);
-            at.unproved.retain(|it| *it != number);
             at.sessions = at.sessions.saturating_sub(1);
             if at.sessions == 0 {
                 self.peers.remove(&entry.address);
             }
         }
         Some(entry)
+    }
+
+    /// A session is no longer among those of its stage.
+    fn leave_stage(&mut self, number: u64) {
+        let Some(entry) = self.entries.get(&number) else {
+            return;
+        };
+        let (address, place, turn) = (entry.address.clone(), entry.place, entry.turn);
+        let Some(at) = self.peers.get_mut(&address) else {
+            return;
+        };
+        match entry.stage {
+            Stage::Unproved => {
+                at.unproved.retain(|it| *it != number);
+                self.leave_unproved(place);
+            }
+            Stage::Proved => {
+                at.known.proved.take_if(|it| *it == number);
+                self.proved.remove(self.host(&address), number);
+            }
+            Stage::Begun => {
+                at.known.begun.take_if(|it| *it == number);
+                self.begun = self.begun.saturating_sub(1);
+            }
+            Stage::Established => {
+                at.known.established.take_if(|it| *it == number);
+                self.established.remove(&(turn, number));
+            }
+        }
     }
 
     /// The unproved handshake that has to go for a new one of this address, if it has too many.
@@ -471,7 +427,7 @@ impl<K: Clone + Eq + Hash, S> Table<K, S> {
     fn limit(&self, entry: &Entry<K, S>) -> Instant {
         match entry.stage {
             Stage::Unproved => entry.began + self.bounds.unproved_for,
-            Stage::Proved => entry.began + self.bounds.handshake_for,
+            Stage::Proved | Stage::Begun => entry.began + self.bounds.handshake_for,
             Stage::Established => entry.used + self.bounds.idle,
         }
     }
@@ -494,7 +450,7 @@ impl<K: Clone + Eq + Hash, S: DtlsSession> Table<K, S> {
                 (None, Some(timer)) => limit.min(timer),
                 (None, None) => limit,
             },
-            Stage::Proved => entry
+            Stage::Proved | Stage::Begun => entry
                 .session
                 .poll_timeout()
                 .map_or(limit, |due| limit.min(due)),
