@@ -148,7 +148,7 @@ impl<K: Clone + Eq + Hash, D: DtlsStack> Sessions<K, D> {
             match self.table.overdue(now, number) {
                 Some(Stage::Established) => self.leave(now, number, &End::Expired, sink),
                 Some(Stage::Proved | Stage::Begun) => {
-                    self.fail(number, SessionError::Timeout, sink)
+                    self.fail(number, SessionError::Timeout, sink);
                 }
                 Some(Stage::Unproved) => drop(self.table.remove(number)),
                 None => drop(self.feed(now, number, None, sink)),
@@ -244,9 +244,6 @@ impl<K: Clone + Eq + Hash, D: DtlsStack> Sessions<K, D> {
         };
         let came = self.feed_outputs(number, sink);
         if came.is_refused {
-            if came.has_replaced {
-                self.table.establish(now, number);
-            }
             self.leave(now, number, &End::Left, sink);
             return true;
         }
@@ -286,15 +283,6 @@ impl<K: Clone + Eq + Hash, D: DtlsStack> Sessions<K, D> {
                 transmits.push_back((address.clone(), datagram.to_vec()));
             }
             Output::Connected { peer, resumed } => {
-                if let Some(number) = old {
-                    came.has_replaced = true;
-                    let why = &End::Replaced;
-                    sink(Event::Ended {
-                        address,
-                        number,
-                        why,
-                    });
-                }
                 *proven = Some(peer.clone());
                 came.is_connected = true;
                 let refused = &Cell::new(false);
@@ -306,6 +294,14 @@ impl<K: Clone + Eq + Hash, D: DtlsStack> Sessions<K, D> {
                     refused,
                 });
                 came.is_refused = refused.get();
+                if let Some(number) = old.filter(|_| !came.is_refused) {
+                    let why = &End::Replaced;
+                    sink(Event::Ended {
+                        address,
+                        number,
+                        why,
+                    });
+                }
             }
             Output::Payload(payload) => {
                 came.is_authentic = true;
@@ -367,8 +363,6 @@ struct Came {
     is_connected: bool,
     /// It is connected, but isn't wanted.
     is_refused: bool,
-    /// It is connected, and the one before it at its address is told to be over.
-    has_replaced: bool,
     is_closed: bool,
     /// A message that goes to peers only that have returned a cookie.
     is_proved: bool,

@@ -193,7 +193,7 @@ fn a_handshake_that_the_peer_begins_goes_on_beside_it() {
         ends.run();
     }
     let ended = "ended: the peer has begun a new session";
-    assert_eq!(ends.told[0][1..], [ended, connected]);
+    assert_eq!(ends.told[0][1..], [connected, ended]);
     let usage = ends.here.usage();
     assert_eq!((usage.proved, usage.begun, usage.established), (0, 0, 1));
 }
@@ -228,8 +228,8 @@ fn a_session_that_is_begun_here_replaces_the_one_of_its_address() {
     let [here, there] = &ends.told;
     let connected = "connected \"device\" (PSK)";
     let ended = "ended: the peer has begun a new session";
-    assert_eq!(here[..], [connected, "still here", ended, connected]);
-    assert_eq!(there[..], [connected, ended, connected]);
+    assert_eq!(here[..], [connected, "still here", connected, ended]);
+    assert_eq!(there[..], [connected, connected, ended]);
     assert_eq!(ends.here.usage().established, 1);
 }
 

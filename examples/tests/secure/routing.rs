@@ -94,7 +94,7 @@ fn the_last_message_of_a_handshake_finds_it_beside_the_old_session() {
         assert_eq!(turn(&mut sessions, ADDRESS, &mut old), ["still here"]);
     }
     let events = turn(&mut sessions, ADDRESS, &mut new);
-    let [ended, connected] = &events[..] else {
+    let [connected, ended] = &events[..] else {
         panic!("{events:?}");
     };
     assert_eq!(ended, &format!("ended 0: {}", End::Replaced));
@@ -106,28 +106,47 @@ fn the_last_message_of_a_handshake_finds_it_beside_the_old_session() {
     assert_eq!(sessions.usage().addresses, 1);
 }
 
-#[test]
-fn a_refused_session_leaves_the_one_that_its_peer_has_elsewhere() {
-    const ELSEWHERE: u32 = ADDRESS + 1;
-    let mut sessions = sessions(Bounds::device());
+/// A session is refused that a peer begins at this address. It has another one.
+fn assert_refused_without_loss(bounds: Bounds, at: u32) {
+    let mut sessions = sessions(bounds);
     let mut first = client();
     assert_eq!(connect(&mut sessions, ADDRESS, &mut first), ["connected 0"]);
     let mut second = client();
     for _ in 0..2 {
-        assert_eq!(turn(&mut sessions, ELSEWHERE, &mut second), [""; 0]);
+        assert_eq!(turn(&mut sessions, at, &mut second), [""; 0]);
     }
     for datagram in records_of(&mut second) {
-        let taken =
-            sessions.handle_datagram(NOW, &ELSEWHERE, &datagram, &mut |event| match event {
-                Event::Connected { refused, .. } => refused.set(true),
-                other => panic!("{other:?}"),
-            });
+        let taken = sessions.handle_datagram(NOW, &at, &datagram, &mut |event| match event {
+            Event::Connected { refused, .. } => refused.set(true),
+            other => panic!("{other:?}"),
+        });
         taken.unwrap();
     }
     let usage = sessions.usage();
     assert_eq!((usage.established, usage.addresses), (1, 1));
+    assert_eq!((usage.unproved, usage.proved), (0, 0));
+    // The refused one is closed.
+    let mut closed = false;
+    while let Some((to, datagram)) = sessions.poll_transmit() {
+        assert_eq!(to, at);
+        second.handle_datagram(NOW, &datagram).unwrap();
+        second.drain(&mut |output| closed |= matches!(output, Output::Closed));
+    }
+    assert!(closed);
     first.send(NOW, b"still here").unwrap();
     assert_eq!(turn(&mut sessions, ADDRESS, &mut first), ["still here"]);
+}
+
+#[test]
+fn a_refused_session_leaves_the_one_that_its_peer_has_elsewhere() {
+    assert_refused_without_loss(Bounds::device(), ADDRESS + 1);
+}
+
+#[test]
+fn a_refused_session_leaves_the_one_before_at_its_address() {
+    for bounds in [Bounds::device(), Bounds::default()] {
+        assert_refused_without_loss(bounds, ADDRESS);
+    }
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub enum Event<'a, K> {
         peer: &'a ProvenIdentity,
         /// Whether an earlier session was resumed.
         resumed: bool,
-        /// Whoever sets this refuses the session: it is closed, and none at another address has to go for it.
+        /// Whoever sets this refuses the session: it is closed, and no other one has to go for it.
         refused: &'a Cell<bool>,
     },
     /// The peer has sent something.
