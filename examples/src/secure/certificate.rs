@@ -10,6 +10,7 @@ use x509_cert::{
 
 pub use super::credentials::{Expiry, WallClock};
 use super::{
+    credentials::Validity,
     names::{Names, address},
     session::Refusal,
 };
@@ -37,17 +38,20 @@ impl ExpectedServer {
         if !names_of(&certificate).name(&self.host) {
             return Err(Refusal::OtherName);
         }
-        match expiry {
-            Expiry::Accept => Ok(()),
-            Expiry::Refuse(clock) => {
-                let time = clock.time(now);
-                let validity = certificate.tbs_certificate().validity();
-                let from = validity.not_before.to_unix_duration();
-                let until = validity.not_after.to_unix_duration();
-                let valid = (from..=until).contains(&time);
-                valid.then_some(()).ok_or(Refusal::Expired)
-            }
-        }
+        expiry.check(now, || Ok(validity_of(&certificate)))
+    }
+}
+
+/// When a certificate in DER is valid.
+pub fn validity(certificate: &[u8]) -> Result<Validity, Refusal> {
+    Ok(validity_of(&read(certificate)?))
+}
+
+fn validity_of(certificate: &Certificate) -> Validity {
+    let validity = certificate.tbs_certificate().validity();
+    Validity {
+        from: validity.not_before.to_unix_duration(),
+        until: validity.not_after.to_unix_duration(),
     }
 }
 

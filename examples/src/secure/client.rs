@@ -230,6 +230,11 @@ impl<D: DtlsStack> SecureClient<D> {
         self.links.insert(connection, Link::Plain);
     }
 
+    /// Time has passed, in which nothing came on a connection of the Client's own.
+    pub(super) const fn pass_to(&mut self, now: Instant) {
+        self.now = now;
+    }
+
     /// A connection couldn't be made, or its socket is lost: the Client asks for another one. The
     /// application has closed what it had of it.
     pub fn lost(&mut self, now: Instant, connection: ConnectionId) {

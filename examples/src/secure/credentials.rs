@@ -191,6 +191,32 @@ pub enum Expiry {
     Refuse(WallClock),
 }
 
+impl Expiry {
+    /// Whether a certificate is accepted at a moment of the machines. `validity` is read only if it matters.
+    pub fn check(
+        &self,
+        now: Instant,
+        validity: impl FnOnce() -> Result<Validity, Refusal>,
+    ) -> Result<(), Refusal> {
+        let Self::Refuse(clock) = self else {
+            return Ok(());
+        };
+        let Validity { from, until } = validity()?;
+        let is_valid = (from..=until).contains(&clock.time(now));
+        is_valid.then_some(()).ok_or(Refusal::Expired)
+    }
+}
+
+/// From when until when a certificate is valid, both included (RFC 5280 §4.1.2.5): the time since 1970-01-01,
+/// 00:00 UTC. What is before is 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validity {
+    /// The first moment.
+    pub from: Duration,
+    /// The last moment.
+    pub until: Duration,
+}
+
 /// The time of day, which only the application knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WallClock {

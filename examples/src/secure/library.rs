@@ -5,7 +5,7 @@ use core::{fmt, str::FromStr, time::Duration};
 use lwm2m_core::Instant;
 
 use super::{
-    credentials::{Account, ClientCredentials, Expiry, ServerCredentials},
+    credentials::{Account, ClientCredentials, Expiry, ServerCredentials, Validity},
     names::Names,
     session::{
         DtlsSession, DtlsStack, NoSession, NoStack, Output, Refusal, SessionError, StackError,
@@ -207,6 +207,16 @@ impl DtlsStack for Library {
         return super::system::System::names(certificate);
         #[cfg(not(any(feature = "dtls", feature = "dtls-openssl")))]
         NoStack::names(certificate)
+    }
+
+    /// Both libraries find the same.
+    fn validity(certificate: &[u8]) -> Result<Validity, Refusal> {
+        #[cfg(feature = "dtls")]
+        return super::pure::Pure::validity(certificate);
+        #[cfg(all(feature = "dtls-openssl", not(feature = "dtls")))]
+        return super::system::System::validity(certificate);
+        #[cfg(not(any(feature = "dtls", feature = "dtls-openssl")))]
+        NoStack::validity(certificate)
     }
 
     fn accept(&mut self, now: Instant) -> Result<LibrarySession, StackError> {

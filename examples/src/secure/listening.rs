@@ -14,11 +14,11 @@ use lwm2m_statemachine::{
 };
 use thiserror::Error;
 
-use self::accounts::Accounts;
+use self::accounts::{Accounts, Dates};
 use super::{
     client::{ClientDatagramError, SecureClient},
-    credentials::ProvenIdentity,
-    record::{self, HANDSHAKE},
+    credentials::{Expiry, ProvenIdentity},
+    record,
     session::{DtlsStack, SessionError, StackError},
     sessions::{Bounds, End, Event, Sessions, Usage, Useless},
 };
@@ -47,6 +47,8 @@ pub struct ListeningClient<A, D: DtlsStack> {
     accounts: Accounts,
     /// The accounts as they were read last.
     read: Accounts,
+    /// What is done about the dates of certificates.
+    dates: Dates,
     taken: Taken,
     news: VecDeque<InboundNews<A>>,
     /// The time of the last call.
@@ -153,16 +155,18 @@ impl Taken {
 
 impl<A: Peer, D: DtlsStack> ListeningClient<A, D> {
     /// Lets a Bootstrap-Server begin sessions. `stack` needs no keys: it is given those of the accounts. For
-    /// `bounds` see [`Bounds::device`].
+    /// `bounds` see [`Bounds::device`]. `expiry` says what is done about the dates of the Bootstrap-Server's
+    /// certificate (TS 7.1.9).
     ///
     /// So that nobody can find out by trial which identities there are, `stack` has to keep to itself that it doesn't
     /// know one: `Pure` does, and OpenSSL with `hides_identities` in its settings, which isn't the default.
-    pub fn new(secure: SecureClient<D>, stack: D, bounds: Bounds) -> Self {
+    pub fn new(secure: SecureClient<D>, stack: D, bounds: Bounds, expiry: Expiry) -> Self {
         Self {
             secure,
             sessions: Sessions::new(stack, bounds),
             accounts: Accounts::default(),
             read: Accounts::default(),
+            dates: Dates::new(expiry, D::names, D::validity),
             taken: Taken::default(),
             news: VecDeque::new(),
             now: Instant::ZERO,
@@ -195,8 +199,12 @@ impl<A: Peer, D: DtlsStack> ListeningClient<A, D> {
         from: &A,
         datagram: &[u8],
     ) -> Result<(), ListeningDatagramError> {
+        self.secure.pass_to(now);
+        self.dates.pass_to(now);
         let first = record::first(datagram);
-        if first.is_some_and(|record| record.content_type == HANDSHAKE && record.epoch == 0) {
+        let is_handshake = |record: record::Record<'_>| record.handshake_type().is_some();
+        // The last message of a handshake is encrypted: its keys have to be those of this moment, too.
+        if first.is_some_and(is_handshake) || self.sessions.usage().proved > 0 {
             self.renew_keys();
         }
         let begins = |record: &record::Record<'_>| {
@@ -225,11 +233,11 @@ impl<A: Peer, D: DtlsStack> ListeningClient<A, D> {
         }
         self.read = accounts.clone();
         self.accounts = accounts;
-        if let Err(error) = self.sessions.serve(&self.accounts.credentials(D::names)) {
+        if let Err(error) = self.sessions.serve(&self.accounts.credentials(&self.dates)) {
             tell(&mut self.news, InboundNews::Unusable(error));
             self.accounts = Accounts::default();
             // The keys of before mustn't stay. A library that can't do without any is asked for no session.
-            let without = self.accounts.credentials(D::names);
+            let without = self.accounts.credentials(&self.dates);
             drop(self.sessions.serve(&without));
         }
     }

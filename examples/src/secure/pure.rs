@@ -60,7 +60,7 @@ pub use self::{
 };
 use super::{
     certificate::{self, ExpectedServer},
-    credentials::{ClientCredentials, ServerCredentials},
+    credentials::{ClientCredentials, ServerCredentials, Validity},
     names::Names,
     record,
     session::{DtlsSession, DtlsStack, Refusal, StackError},
@@ -178,6 +178,10 @@ impl DtlsStack for Pure {
 
     fn names(certificate: &[u8]) -> Result<Names, Refusal> {
         certificate::names(certificate)
+    }
+
+    fn validity(certificate: &[u8]) -> Result<Validity, Refusal> {
+        certificate::validity(certificate)
     }
 
     fn accept(&mut self, _: Instant) -> Result<PureSession, StackError> {

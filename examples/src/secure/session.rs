@@ -8,7 +8,7 @@ use lwm2m_core::Instant;
 use thiserror::Error;
 
 use super::{
-    credentials::{Account, ClientCredentials, ProvenIdentity, ServerCredentials},
+    credentials::{Account, ClientCredentials, ProvenIdentity, ServerCredentials, Validity},
     names::Names,
 };
 
@@ -42,6 +42,9 @@ pub trait DtlsStack {
 
     /// The names in an X.509 certificate in DER.
     fn names(certificate: &[u8]) -> Result<Names, Refusal>;
+
+    /// When an X.509 certificate in DER is valid.
+    fn validity(certificate: &[u8]) -> Result<Validity, Refusal>;
 
     /// Waits for a ClientHello as the DTLS server, with the keys of the server.
     fn accept(&mut self, now: Instant) -> Result<Self::Session, StackError>;
@@ -204,6 +207,10 @@ impl DtlsStack for NoStack {
     }
 
     fn names(_: &[u8]) -> Result<Names, Refusal> {
+        Err(Refusal::Malformed)
+    }
+
+    fn validity(_: &[u8]) -> Result<Validity, Refusal> {
         Err(Refusal::Malformed)
     }
 

@@ -75,8 +75,11 @@ impl<K: Clone + Eq + Hash, D: DtlsStack> Sessions<K, D> {
         self
     }
 
-    /// Takes these keys for sessions that begin from now on, instead of those before.
+    /// Takes these keys for sessions that begin from now on, instead of those before. Established sessions go on.
+    /// Handshakes that peers have begun end without a word, as a key of before would complete them: the peers begin
+    /// anew.
     pub fn serve(&mut self, credentials: &ServerCredentials) -> Result<(), StackError> {
+        self.table.remove_handshakes_of_peers();
         self.stack.serve(credentials)
     }
 

@@ -63,7 +63,7 @@ use self::cookie::{Baker, Secret, Taste};
 use self::kept::{Facts, OfAccounts, Psk};
 pub use self::session::SystemSession;
 use self::session::{Role, Start};
-use super::credentials::{Account, ClientCredentials, Expiry, ServerCredentials};
+use super::credentials::{Account, ClientCredentials, Expiry, ServerCredentials, Validity};
 use super::names::Names;
 use super::record;
 use super::session::{DtlsSession, DtlsStack, Refusal, StackError};
@@ -224,10 +224,8 @@ impl System {
         Ok(Some(Expected::Server {
             certificate: server_certificate.clone(),
             host: host.clone(),
-            time: match self.settings.expiry {
-                Expiry::Accept => None,
-                Expiry::Refuse(clock) => Some(clock.time(start.now)),
-            },
+            expiry: self.settings.expiry,
+            now: start.now,
         }))
     }
 }
@@ -283,6 +281,11 @@ impl DtlsStack for System {
     fn names(certificate: &[u8]) -> Result<Names, Refusal> {
         let certificate = X509::from_der(certificate).map_err(|_| Refusal::Malformed)?;
         Ok(certificate::names(&certificate))
+    }
+
+    fn validity(certificate: &[u8]) -> Result<Validity, Refusal> {
+        let certificate = X509::from_der(certificate).map_err(|_| Refusal::Malformed)?;
+        certificate::validity(&certificate)
     }
 
     fn accept(&mut self, now: Instant) -> Result<SystemSession, StackError> {

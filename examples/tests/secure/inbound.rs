@@ -4,9 +4,9 @@ use core::time::Duration;
 
 use lwm2m_core::Instant;
 use lwm2m_examples::secure::{
-    credentials::ClientCredentials,
+    credentials::{ClientCredentials, Expiry},
     listening::{ClientWay, InboundNews, ListeningDatagramError},
-    pure::Pure,
+    pure::{Pure, PureSession},
     record::{self, ALERT},
     session::{DtlsSession as _, DtlsStack as _, Output, Refusal, SessionError},
     sessions::{Bounds, End},
@@ -20,11 +20,11 @@ use lwm2m_statemachine::{
 
 use crate::{
     inbound_world::{
-        BOOTSTRAP_ACCOUNT, Yard, bootstrap_certificate, bootstrap_psk, first_key,
+        BOOTSTRAP_ACCOUNT, Yard, all_expired, bootstrap_certificate, bootstrap_psk, first_key,
         reaching_certificate, reaching_psk,
     },
     keys::key,
-    world::client_stack,
+    world::{client_stack, server_stack},
 };
 
 fn yard() -> Yard {
@@ -139,6 +139,93 @@ fn another_certificate_and_one_that_doesn_t_name_the_host_are_refused() {
         };
         assert_eq!(why, &SessionError::Refused(refusal));
     }
+}
+
+#[test]
+fn a_bootstrap_server_s_expired_certificate_is_refused_if_the_application_says_so() {
+    for (expiry, is_refused) in [(all_expired(), true), (Expiry::Accept, false)] {
+        let accounts = [bootstrap_certificate()];
+        let mut yard =
+            Yard::with_dates(1, Link::default(), &accounts, server_stack(), expiry).started();
+        yard.reach(&reaching_certificate("bootstrap"));
+        yard.run(120);
+        let inbound = yard.inbound();
+        let expired = SessionError::Refused(Refusal::Expired);
+        match &inbound[..] {
+            [InboundNews::Failed { why, .. }] if is_refused => assert_eq!(why, &expired),
+            [taken, ..] if !is_refused => assert!(is_taken(taken), "{taken:?}"),
+            _ => panic!("{inbound:?}"),
+        }
+    }
+}
+
+/// Gives the device, one by one, the records of the last flight of a handshake, and calls `before_finished` before
+/// the last one.
+fn finish_slowly(before_finished: impl FnOnce(&mut Yard)) -> Yard {
+    let mut yard = yard();
+    let (device, from) = (yard.device, yard.network.address(yard.bootstrap));
+    let mut session = client_stack().connect(Instant::ZERO, &good()).unwrap();
+    let give = |yard: &mut Yard, datagram: &[u8]| {
+        yard.network.with(device, |host, now| {
+            let datagram = Datagram::new(ClientWay::Inbound(from), datagram);
+            let _ = host.machine.handle_datagram(now, datagram);
+            let mut answers = Vec::new();
+            while let Some(transmit) = host.machine.poll_transmit() {
+                if transmit.to == ClientWay::Inbound(from) {
+                    answers.push(transmit.payload.to_vec());
+                }
+            }
+            answers
+        })
+    };
+    let flight = |session: &mut PureSession| {
+        let mut records = Vec::new();
+        session.drain(&mut |output| {
+            if let Output::Datagram(mut rest) = output {
+                while let Some(record) = record::first(rest) {
+                    let (one, others) = rest.split_at(13 + record.fragment.len());
+                    records.push(one.to_vec());
+                    rest = others;
+                }
+            }
+        });
+        records
+    };
+    for _ in 0..2 {
+        for record in flight(&mut session) {
+            for answer in give(&mut yard, &record) {
+                session.handle_datagram(Instant::ZERO, &answer).unwrap();
+            }
+        }
+    }
+    let last = flight(&mut session);
+    let (finished, before) = last.split_last().unwrap();
+    assert_eq!(record::first(finished).unwrap().epoch, 1);
+    for record in before {
+        give(&mut yard, record);
+    }
+    before_finished(&mut yard);
+    give(&mut yard, finished);
+    yard
+}
+
+#[test]
+fn a_handshake_that_was_begun_with_a_key_of_before_is_not_completed() {
+    let mut yard = finish_slowly(|_| {});
+    let inbound = yard.inbound();
+    assert!(matches!(&inbound[..], [taken] if is_taken(taken)));
+    let mut yard = finish_slowly(|yard| {
+        let device = yard.device;
+        yard.network.with(device, |host, now| {
+            let path = "/0/0/5".parse().unwrap();
+            let value = lwm2m_core::Value::Opaque(key(5));
+            let change = Change::Set { path, value };
+            host.machine.secure.client.change(now, [change]).unwrap();
+        });
+    });
+    assert_eq!(yard.inbound(), []);
+    let usage = yard.network.node(yard.device).machine.usage();
+    assert_eq!(usage.addresses, 0);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::OnceLock};
 use lwm2m_core::{InstanceId, Instant, ShortServerId, ValueRef};
 use lwm2m_examples::secure::{
     client::SecureClient,
-    credentials::{ClientCredentials, ServerCredentials},
+    credentials::{ClientCredentials, Expiry, ServerCredentials, WallClock},
     listening::{ClientWay, InboundNews, ListeningClient},
     pure::{Pure, PureOptions},
     server::{SecurePeer, SecureServer, SessionNews, Transport},
@@ -113,6 +113,17 @@ impl Yard {
         accounts: &[typed::Security],
         keys: Pure,
     ) -> Self {
+        Self::with_dates(seed, link, accounts, keys, Expiry::Accept)
+    }
+
+    /// The device does this about the dates of certificates.
+    pub(crate) fn with_dates(
+        seed: u64,
+        link: Link,
+        accounts: &[typed::Security],
+        keys: Pure,
+        expiry: Expiry,
+    ) -> Self {
         let mut network = Network::new(seed);
         network.set_default_link(link);
         let config = BootstrapServerConfig::new(network.random().seed());
@@ -123,9 +134,16 @@ impl Yard {
         let server = SecureServer::new(server, keys, Bounds::default());
         let server = network.add("server", Host::new(server, ServerSide::default()));
         let seed = network.random().seed();
-        let client = SecureClient::new(bootstrapped(seed, accounts), client_stack());
+        let stack = if expiry == Expiry::Accept {
+            client_stack()
+        } else {
+            let mut options = PureOptions::default();
+            options.expiry = expiry;
+            Pure::client(options)
+        };
+        let client = SecureClient::new(bootstrapped(seed, accounts), stack);
         let listening = Pure::client(PureOptions::default());
-        let machine = ListeningClient::new(client, listening, Bounds::device());
+        let machine = ListeningClient::new(client, listening, Bounds::device(), expiry);
         let side = DeviceSide {
             bootstrap: network.address(bootstrap),
             server: network.address(server),
@@ -233,6 +251,14 @@ pub(crate) fn bootstrapped(seed: [u8; 32], accounts: &[typed::Security]) -> Clie
     tree.add(Store::of(servers));
     tree.add(Store::of([(InstanceId::ZERO, typed::Device::example())]));
     Client::new(ClientConfig::new(NAME, seed), tree).unwrap()
+}
+
+/// Certificates count only until they expire, and that has happened: it is 2040.
+pub(crate) fn all_expired() -> Expiry {
+    Expiry::Refuse(WallClock {
+        at: Instant::ZERO,
+        since_epoch: Duration::from_secs(70 * 365 * 86_400),
+    })
 }
 
 /// The application of the device.

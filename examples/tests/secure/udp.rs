@@ -7,6 +7,7 @@ use lwm2m_examples::{
     driver::{Clock, Driver, Names},
     secure::{
         client::SecureClient,
+        credentials::Expiry,
         listening::{ClientWay, InboundNews, ListeningClient},
         pure::{Pure, PureOptions},
         server::{SecurePeer, SecureServer, SessionNews, Transport},
@@ -143,7 +144,7 @@ fn a_bootstrap_server_begins_a_bootstrap_over_udp() {
     let client = bootstrapped([2; 32], &[bootstrap_psk(&first_key())]);
     let client = SecureClient::new(client, client_stack());
     let stack = Pure::client(PureOptions::default());
-    let machine = ListeningClient::new(client, stack, Bounds::device());
+    let machine = ListeningClient::new(client, stack, Bounds::device(), Expiry::Accept);
     let names = Names::by(ClientWay::Inbound, |way| match way {
         ClientWay::Inbound(address) => Some(*address),
         ClientWay::Own(_) => None,

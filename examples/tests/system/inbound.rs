@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use lwm2m_core::{InstanceId, Instant, ShortServerId};
 use lwm2m_examples::secure::client::SecureClient;
-use lwm2m_examples::secure::credentials::ClientCredentials;
+use lwm2m_examples::secure::credentials::{ClientCredentials, Expiry};
 use lwm2m_examples::secure::listening::{ClientWay, InboundNews, ListeningClient};
 use lwm2m_examples::secure::record::{self, ALERT};
 use lwm2m_examples::secure::session::{Refusal, SessionError};
@@ -42,7 +42,12 @@ impl Ends {
         });
         Self {
             now: NOW,
-            device: ListeningClient::new(secure, listening.unwrap(), Bounds::device()),
+            device: ListeningClient::new(
+                secure,
+                listening.unwrap(),
+                Bounds::device(),
+                Expiry::Accept,
+            ),
             bootstrap: Sessions::new(world.client_stack(), Bounds::default()),
             sent: Vec::new(),
         }

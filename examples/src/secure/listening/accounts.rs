@@ -1,14 +1,16 @@
 //! The keys with which a Bootstrap-Server may come (TS 5.2.3.4, 7.1.6).
 
+use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
-use lwm2m_core::ServerUri;
+use lwm2m_core::{Instant, ServerUri};
 use lwm2m_objects::{Typed as _, typed};
 use lwm2m_statemachine::{AccountId, Client, client::AccountRole};
 
 use crate::secure::{
     credentials::{
-        ClientCredentials, KnownClients, OwnCertificate, ProvenIdentity, ServerCredentials,
+        ClientCredentials, Expiry, KnownClients, OwnCertificate, ProvenIdentity, ServerCredentials,
+        Validity,
     },
     names::Names,
     session::Refusal,
@@ -42,7 +44,7 @@ impl Accounts {
     }
 
     /// What a library needs to accept sessions with these keys.
-    pub(super) fn credentials(&self, names: ReadNames) -> ServerCredentials {
+    pub(super) fn credentials(&self, dates: &Dates) -> ServerCredentials {
         let own = self.0.iter().find_map(|(_, keys)| match keys {
             ClientCredentials::Certificate {
                 certificate,
@@ -57,7 +59,7 @@ impl Accounts {
         ServerCredentials {
             clients: Arc::new(Known {
                 accounts: self.clone(),
-                names,
+                dates: dates.clone(),
             }),
             certificate: own,
         }
@@ -92,10 +94,48 @@ impl Accounts {
 /// How a library reads the names in a certificate.
 pub(super) type ReadNames = fn(&[u8]) -> Result<Names, Refusal>;
 
+/// What is done about the dates of certificates. Clones have the same time.
+#[derive(Clone)]
+pub(super) struct Dates {
+    expiry: Expiry,
+    names: ReadNames,
+    validity: fn(&[u8]) -> Result<Validity, Refusal>,
+    /// The time of the last call, in milliseconds: a library asks in the middle of a handshake.
+    now: Arc<AtomicU64>,
+}
+
+impl Dates {
+    pub(super) fn new(
+        expiry: Expiry,
+        names: ReadNames,
+        validity: fn(&[u8]) -> Result<Validity, Refusal>,
+    ) -> Self {
+        Self {
+            expiry,
+            names,
+            validity,
+            now: Arc::default(),
+        }
+    }
+
+    pub(super) fn pass_to(&self, now: Instant) {
+        self.now.store(now.as_millis(), Ordering::Relaxed);
+    }
+
+    /// Whether a certificate names the host, and is valid now if that matters (TS 7.1.9).
+    fn check(&self, certificate: &[u8], host: &str) -> Result<(), Refusal> {
+        if !(self.names)(certificate)?.name(host) {
+            return Err(Refusal::OtherName);
+        }
+        let now = Instant::from_millis(self.now.load(Ordering::Relaxed));
+        self.expiry.check(now, || (self.validity)(certificate))
+    }
+}
+
 /// The Bootstrap-Servers, to a library.
 struct Known {
     accounts: Accounts,
-    names: ReadNames,
+    dates: Dates,
 }
 
 impl KnownClients for Known {
@@ -109,7 +149,7 @@ impl KnownClients for Known {
         })
     }
 
-    /// The certificate of an account to the byte, if it names the host of its URI (TS 7.1.9).
+    /// The certificate of an account to the byte, if it names the host of its URI and hasn't expired (TS 7.1.9).
     fn accepts_certificate(&self, shown: &[u8]) -> Result<(), Refusal> {
         let mut accounts = self.accounts.0.iter();
         let host = accounts.find_map(|(_, keys)| match keys {
@@ -121,7 +161,6 @@ impl KnownClients for Known {
             _ => None,
         });
         let host = host.ok_or(Refusal::OtherCertificate)?;
-        let is_named = (self.names)(shown)?.name(host);
-        is_named.then_some(()).ok_or(Refusal::OtherName)
+        self.dates.check(shown, host)
     }
 }

@@ -340,6 +340,16 @@ impl<K: Clone + Eq + Hash, S> Table<K, S> {
         Some(entry)
     }
 
+    pub(super) fn remove_handshakes_of_peers(&mut self) {
+        let is_of_peer = |stage| matches!(stage, Stage::Unproved | Stage::Proved);
+        let entries = self.entries.iter();
+        let of_peers = entries.filter(|(_, entry)| is_of_peer(entry.stage));
+        let of_peers: Vec<u64> = of_peers.map(|(number, _)| *number).collect();
+        for number in of_peers {
+            self.remove(number);
+        }
+    }
+
     /// A session is no longer among those of its stage.
     fn leave_stage(&mut self, number: u64) {
         let Some(entry) = self.entries.get(&number) else {

@@ -3,22 +3,24 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use openssl::asn1::Asn1Time;
+use lwm2m_core::Instant;
+use openssl::asn1::{Asn1Time, Asn1TimeRef};
 use openssl::nid::Nid;
 use openssl::x509::X509Ref;
 
-use crate::secure::credentials::KnownClients;
+use crate::secure::credentials::{Expiry, KnownClients, Validity};
 use crate::secure::names::{Names, address, literal};
 use crate::secure::session::Refusal;
 
 /// What one side expects of the other's certificate.
 pub(super) enum Expected {
-    /// A client: this certificate of its server, for this host; valid at this time since 1970, if that
+    /// A client: this certificate of its server, for this host; valid when the handshake begins, if that
     /// matters.
     Server {
         certificate: Vec<u8>,
         host: String,
-        time: Option<Duration>,
+        expiry: Expiry,
+        now: Instant,
     },
     /// A server: what its operator says.
     Client(Arc<dyn KnownClients>),
@@ -33,7 +35,8 @@ impl Expected {
             Self::Server {
                 certificate,
                 host,
-                time,
+                expiry,
+                now,
             } => {
                 if shown_der != *certificate {
                     return Err(Refusal::OtherCertificate);
@@ -41,20 +44,24 @@ impl Expected {
                 if !names(shown).name(host) {
                     return Err(Refusal::OtherName);
                 }
-                let is_valid = time.is_none_or(|time| is_valid(shown, time));
-                is_valid.then_some(()).ok_or(Refusal::Expired)
+                expiry.check(*now, || validity(shown))
             }
         }
     }
 }
 
-/// Whether it is valid at this time since 1970.
-fn is_valid(certificate: &X509Ref, time: Duration) -> bool {
-    let Ok(seconds) = time.as_secs().try_into() else {
-        return false;
+/// When it is valid.
+pub(super) fn validity(certificate: &X509Ref) -> Result<Validity, Refusal> {
+    let since_epoch = |time: &Asn1TimeRef| {
+        let passed = Asn1Time::from_unix(0).and_then(|epoch| epoch.diff(time));
+        let passed = passed.map_err(|_| Refusal::Malformed)?;
+        let seconds = i64::from(passed.days) * 86_400 + i64::from(passed.secs);
+        Ok(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
     };
-    Asn1Time::from_unix(seconds)
-        .is_ok_and(|time| certificate.not_before() <= time && certificate.not_after() >= time)
+    Ok(Validity {
+        from: since_epoch(certificate.not_before())?,
+        until: since_epoch(certificate.not_after())?,
+    })
 }
 
 /// The names in it.
