@@ -297,6 +297,9 @@ impl Console {
                 writeln!(out, "connected {identity} from={peer}{again}")
             }
             SessionNews::Ended { peer, why } => writeln!(out, "disconnected {peer}: {why}"),
+            SessionNews::Unsent { peer, length } => {
+                writeln!(out, "unsent to {peer}: {length} bytes")
+            }
             SessionNews::Failed { address, why } => {
                 writeln!(out, "refused handshake from coaps://{address}: {why}")
             }

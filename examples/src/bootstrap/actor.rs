@@ -276,6 +276,11 @@ impl Actor {
                 line.field("peer", peer.to_string(), format_args!("{peer}:"))
                     .word("reason", why)
             }
+            SessionNews::Unsent { peer, length } => {
+                let line = Line::new("unsent");
+                line.field("peer", peer.to_string(), format_args!("to {peer}:"))
+                    .field("bytes", *length, format_args!("{length} bytes"))
+            }
             SessionNews::Failed { address, why } => {
                 let shown = format_args!("coaps://{address}:");
                 let line = Line::new("handshake").field("peer", address.to_string(), shown);

@@ -1,5 +1,8 @@
 //! A LwM2M Client with DTLS below its secured connections.
 
+mod failure;
+mod sms;
+
 use core::fmt;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -7,13 +10,15 @@ use lwm2m_core::Instant;
 use lwm2m_objects::typed;
 use lwm2m_statemachine::{
     AccountId, Channel, Client, ClientEvent, ConnectionId, Datagram, Machine, RegistrationFailure,
-    Session, Transmit, coap::DatagramError,
+    Session, Transmit,
 };
-use thiserror::Error;
 
+pub use self::failure::{
+    ClientDatagramError, ConnectionFailure, FailedBecause, InboundSmsError, Unsent,
+};
 use super::{
     credentials::{Account, ClientCredentials, ProvenIdentity, UnusableAccount},
-    session::{DtlsSession, DtlsStack, Output, SessionError, StackError},
+    session::{DtlsSession, DtlsStack, Output, SHORT_MESSAGE, SessionError, StackError},
 };
 
 /// How many failures wait for the application; older ones are forgotten.
@@ -45,6 +50,7 @@ pub struct SecureClient<D: DtlsStack> {
     /// have an event of its own for one that has failed meanwhile.
     over: Vec<ConnectionId>,
     failures: VecDeque<ConnectionFailure>,
+    unsent: VecDeque<Unsent>,
     /// Connections whose servers don't answer.
     silent: Vec<ConnectionId>,
     /// The time of the last call.
@@ -63,50 +69,6 @@ enum Link<S> {
     },
 }
 
-/// Why a connection was lost, or couldn't be made.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{connection}: {reason}")]
-pub struct ConnectionFailure {
-    /// Which one.
-    pub connection: ConnectionId,
-    /// The reason.
-    pub reason: FailedBecause,
-}
-
-/// The reason for a [`ConnectionFailure`].
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum FailedBecause {
-    /// The keys of the account can't be used.
-    #[error("{0}")]
-    Account(#[from] UnusableAccount),
-    /// The session couldn't be begun.
-    #[error("{0}")]
-    Stack(#[from] StackError),
-    /// The handshake failed, or the session ended.
-    #[error("{0}")]
-    Session(#[from] SessionError),
-    /// The server has ended the session.
-    #[error("the server has closed the session")]
-    Closed,
-    /// The server has answered no registration on this session. It may have lost it, which it can't
-    /// tell.
-    #[error("the server doesn't answer on this session")]
-    Silent,
-}
-
-/// Why a datagram was of no use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum ClientDatagramError {
-    /// As CoAP.
-    #[error("{0}")]
-    Coap(#[from] DatagramError),
-    /// The connection isn't open.
-    #[error("a datagram of a connection that is closed")]
-    Closed,
-}
-
 impl<D: DtlsStack> SecureClient<D> {
     /// Puts DTLS below a Client.
     pub const fn new(client: Client, stack: D) -> Self {
@@ -120,20 +82,11 @@ impl<D: DtlsStack> SecureClient<D> {
             held: VecDeque::new(),
             over: Vec::new(),
             failures: VecDeque::new(),
+            unsent: VecDeque::new(),
             silent: Vec::new(),
             now: Instant::ZERO,
             buffer: Vec::new(),
         }
-    }
-
-    /// The Client with sessions by short messages as well. `stack` has the length of datagrams and the timers of
-    /// SMS (TS 7.2.2). It bounds the datagrams of the handshake only. So that the records after it fit into 140 bytes
-    /// too, the Client's [`Config::sms_size`](lwm2m_statemachine::coap::Config::sms_size) has to leave them room: 29
-    /// bytes with `TLS_PSK_WITH_AES_128_CCM_8`.
-    #[must_use]
-    pub fn with_sms(mut self, stack: D) -> Self {
-        self.sms = Some(stack);
-        self
     }
 
     /// Makes a connection as its account says. `host` is the host of its URI. Without security it is
@@ -153,29 +106,6 @@ impl<D: DtlsStack> SecureClient<D> {
             }
             Err(UnusableAccount::NoSec) => self.open_plain(now, connection, Session::New),
             Err(error) => self.fail(now, connection, error.into()),
-        }
-    }
-
-    /// Makes a connection by short messages, as its account says (TS 7.2). Without security it is up at once, as
-    /// a new one; else a handshake begins. A connection that can't be made fails as in [`open`](Self::open).
-    ///
-    /// Pass in each short message of the server with this connection and [`Channel::Sms`].
-    pub fn open_sms(&mut self, now: Instant, connection: ConnectionId, security: &typed::Security) {
-        self.now = now;
-        match (ClientCredentials::of_sms(security), &mut self.sms) {
-            (Ok(credentials), Some(stack)) => {
-                let session = stack.connect_for(now, &Account::of_sms(security), &credentials);
-                self.begin(now, connection, Channel::Sms, session);
-            }
-            (Ok(_), None) => {
-                let error = StackError::Unsupported("sessions by short messages");
-                self.fail(now, connection, error.into());
-            }
-            (Err(UnusableAccount::NoSec), _) => {
-                self.links.insert(connection, Link::Plain);
-                self.client.connected(now, connection, Session::New);
-            }
-            (Err(error), _) => self.fail(now, connection, error.into()),
         }
     }
 
@@ -249,6 +179,12 @@ impl<D: DtlsStack> SecureClient<D> {
         self.failures.pop_front()
     }
 
+    /// What wasn't sent since the last call, the oldest first. Fetch it when the events are drained; the oldest is
+    /// forgotten when more than 64 wait.
+    pub fn next_unsent(&mut self) -> Option<Unsent> {
+        self.unsent.pop_front()
+    }
+
     /// What the server of a connection has proved, as long as the session lives.
     pub fn identity(&self, connection: ConnectionId) -> Option<&ProvenIdentity> {
         match self.links.get(&connection)? {
@@ -275,7 +211,13 @@ impl<D: DtlsStack> SecureClient<D> {
         let mut coap = Ok(());
         let mut is_closed = false;
         let (client, transmits) = (&mut self.client, &mut self.transmits);
+        let mut too_long = None;
         session.drain(&mut |output| match output {
+            Output::Datagram(datagram)
+                if *channel == Channel::Sms && datagram.len() > SHORT_MESSAGE =>
+            {
+                too_long = Some(datagram.len());
+            }
             Output::Datagram(datagram) => transmits.push_back((connection, datagram.to_vec())),
             Output::Connected {
                 peer: proven,
@@ -302,6 +244,9 @@ impl<D: DtlsStack> SecureClient<D> {
             }
             Output::Closed => is_closed = true,
         });
+        if let Some(length) = too_long {
+            self.leave_unsent(connection, length);
+        }
         if is_closed {
             self.fail(now, connection, FailedBecause::Closed);
         } else if let Err(error) = result {
@@ -318,6 +263,13 @@ impl<D: DtlsStack> SecureClient<D> {
             .push_back(ConnectionFailure { connection, reason });
         self.hold(connection);
         self.lost(now, connection);
+    }
+
+    fn leave_unsent(&mut self, connection: ConnectionId, length: usize) {
+        if self.unsent.len() >= FAILURES {
+            self.unsent.pop_front();
+        }
+        self.unsent.push_back(Unsent { connection, length });
     }
 
     /// Has the application close a connection, once.
@@ -361,12 +313,13 @@ impl<D: DtlsStack> SecureClient<D> {
         match self.links.get_mut(&to) {
             Some(Link::Plain) => self.transmits.push_back((to, payload.to_vec())),
             Some(Link::Secured { session, .. }) => {
+                let length = payload.len();
                 let sent = session.send(self.now, payload);
-                // What is too long for a record is lost, as what is too long for the network.
-                let sent = sent.or_else(|error| match error {
-                    SessionError::TooLong => Ok(()),
-                    error => Err(error),
-                });
+                // It is lost, as what is too long for the network.
+                if sent == Err(SessionError::TooLong) {
+                    self.leave_unsent(to, length);
+                    return true;
+                }
                 // Nothing has arrived, so no datagram is useless.
                 let _ = self.settle(self.now, to, sent);
             }

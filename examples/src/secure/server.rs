@@ -73,6 +73,15 @@ pub enum SessionNews<A> {
         /// Why.
         why: End,
     },
+    /// A message for a client wasn't sent, since its record would be longer than the channel takes
+    /// ([`Bounds::datagram`]). So that it is sent in blocks, the machine's
+    /// [`Config::sms_size`](lwm2m_statemachine::coap::Config::sms_size) has to leave room for the record.
+    Unsent {
+        /// The client.
+        peer: SecurePeer<A>,
+        /// How long the message is, in bytes.
+        length: usize,
+    },
     /// A client couldn't connect: its identity is unknown, or its key is another one. Or a client couldn't be
     /// reached.
     Failed {
@@ -265,18 +274,23 @@ impl<A: Peer, D: DtlsStack, M: ServerMachine<A>> SecureServer<A, D, M> {
             match transmit.to {
                 SecurePeer::Plain(to) => return Some(Transport::Udp(to)),
                 SecurePeer::Sms(to) => return Some(Transport::Sms(to)),
-                SecurePeer::Session { number, .. } => self.seal(Channel::Udp, number),
-                SecurePeer::SmsSession { number, .. } => self.seal(Channel::Sms, number),
+                peer => self.seal(peer),
             }
         }
     }
 
     /// Seals what is in the buffer. What is for a session that is gone is lost, as on any network.
-    fn seal(&mut self, channel: Channel, number: u64) {
+    fn seal(&mut self, peer: SecurePeer<A>) {
+        let Some((channel, number)) = peer.session() else {
+            return;
+        };
         let (now, payload) = (self.now, core::mem::take(&mut self.buffer));
         if let (Some(sessions), mut inside) = self.parts(channel) {
             let sent = sessions.send(now, number, &payload, &mut |event| inside.take(now, &event));
-            drop(sent);
+            if sent == Err(SessionError::TooLong) {
+                let length = payload.len();
+                inside.tell(SessionNews::Unsent { peer, length });
+            }
         }
         self.buffer = payload;
     }

@@ -12,6 +12,9 @@ use super::{
     names::Names,
 };
 
+/// What a short message carries, in bytes. With DTLS they aren't concatenated (TS 7.2.2.1.2).
+pub const SHORT_MESSAGE: usize = 140;
+
 /// A DTLS library.
 pub trait DtlsStack {
     /// One end of a session.
@@ -149,8 +152,8 @@ pub enum SessionError {
     /// The handshake isn't complete.
     #[error("the session isn't established")]
     NotEstablished,
-    /// The datagram doesn't fit into a record.
-    #[error("the datagram is too long for a record")]
+    /// The datagram doesn't fit into a record, or its record not into a short message.
+    #[error("the datagram is too long for a record or a short message")]
     TooLong,
     /// A failure that the library reports in its own words: a wrong key, most often.
     #[error("the handshake failed: {0}")]

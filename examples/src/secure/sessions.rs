@@ -169,7 +169,8 @@ impl<K: Clone + Eq + Hash, D: DtlsStack> Sessions<K, D> {
         self.transmits.pop_front()
     }
 
-    /// Sends a datagram on an established session.
+    /// Sends a datagram on an established session. A record that would be longer than [`Bounds::datagram`] isn't
+    /// sent, and the session goes on: [`SessionError::TooLong`].
     pub fn send(
         &mut self,
         now: Instant,
@@ -181,10 +182,8 @@ impl<K: Clone + Eq + Hash, D: DtlsStack> Sessions<K, D> {
         let entry = entry.filter(|entry| entry.stage == Stage::Established);
         let entry = entry.ok_or(SessionError::NotEstablished)?;
         match entry.session.send(now, payload) {
-            Ok(()) => {
-                self.feed_outputs(number, sink);
-                Ok(())
-            }
+            Ok(()) if self.feed_outputs(number, sink).is_too_long => Err(SessionError::TooLong),
+            Ok(()) => Ok(()),
             Err(SessionError::TooLong) => Err(SessionError::TooLong),
             Err(error) => {
                 self.fail(number, error.clone(), sink);
@@ -270,6 +269,7 @@ impl<K: Clone + Eq + Hash, D: DtlsStack> Sessions<K, D> {
     /// Hands out what a session has made.
     fn feed_outputs(&mut self, number: u64, sink: Sink<'_, K>) -> Came {
         let mut came = Came::default();
+        let longest = self.table.longest();
         let Some((old, entry)) = self.table.with_established(number) else {
             return came;
         };
@@ -281,6 +281,7 @@ impl<K: Clone + Eq + Hash, D: DtlsStack> Sessions<K, D> {
         } = entry;
         let transmits = &mut self.transmits;
         session.drain(&mut |output| match output {
+            Output::Datagram(datagram) if datagram.len() > longest => came.is_too_long = true,
             Output::Datagram(datagram) => {
                 came.is_proved |= is_more_than_a_cookie(datagram);
                 transmits.push_back((address.clone(), datagram.to_vec()));
@@ -369,6 +370,8 @@ struct Came {
     is_closed: bool,
     /// A message that goes to peers only that have returned a cookie.
     is_proved: bool,
+    /// A datagram that is longer than the network takes.
+    is_too_long: bool,
 }
 
 /// Which sessions of an address a datagram may belong to that begins none, the likeliest first.

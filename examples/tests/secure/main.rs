@@ -10,6 +10,7 @@
 
 mod bootstrap;
 mod certificates;
+mod clock;
 mod displacing;
 mod handshakes;
 mod hostile;

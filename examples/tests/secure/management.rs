@@ -15,7 +15,7 @@ use lwm2m_statemachine::server::Outcome;
 
 use crate::{
     keys::server_credentials,
-    world::{DAY, Setup, TIMEZONE, World, assert_content, known_certificate, known_psk},
+    world::{DAY, Setup, Sizes, TIMEZONE, World, assert_content, known_certificate, known_psk},
 };
 
 /// A network that loses, repeats and reorders every kind of datagram.
@@ -99,7 +99,10 @@ fn set_up(options: PureOptions, block_size: usize) -> Setup {
         bounds,
         server: Pure::server(options, &server_credentials()).unwrap(),
         client: Pure::client(options),
-        block_size,
+        sizes: Sizes {
+            block: block_size,
+            ..Sizes::default()
+        },
     }
 }
 

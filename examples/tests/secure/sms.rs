@@ -2,21 +2,26 @@
 
 use core::time::Duration;
 
-use lwm2m_core::{Instant, ShortServerId};
+use lwm2m_core::{ContentFormat, Instant, ShortServerId, Value, codec::Content};
 use lwm2m_examples::secure::{
+    client::InboundSmsError,
     credentials::{ClientCredentials, UnusableAccount},
+    pure::SMS_PAYLOAD,
     record::{self, APPLICATION_DATA},
-    server::{SecureDatagramError, SecurePeer, SecureServer, Transport},
+    server::{SecureDatagramError, SecurePeer, SecureServer, SessionNews, Transport},
+    session::SHORT_MESSAGE,
     sessions::Bounds,
 };
 use lwm2m_objects::typed::{self, SmsSecurity, SmsSecurityMode};
 use lwm2m_simulation::Link;
-use lwm2m_statemachine::{Channel, Datagram, Machine as _, Server, ServerConfig, server::Outcome};
+use lwm2m_statemachine::{
+    Channel, ConnectionId, Datagram, Machine as _, Server, ServerConfig, client::InboundRefusal,
+    server::Outcome,
+};
 
-use crate::world::{ACCOUNT, DAY, World, known_psk, known_psk_by_sms, server_stack};
-
-/// What a short message carries, in bytes.
-const SHORT_MESSAGE: usize = 140;
+use crate::world::{
+    ACCOUNT, DAY, Setup, Sizes, TIMEZONE, World, known_psk, known_psk_by_sms, server_stack,
+};
 
 /// A network for short messages, each of which takes from 2 to 6 seconds.
 fn sms_link() -> Link {
@@ -204,4 +209,173 @@ fn the_keys_for_short_messages_are_those_of_the_sms_binding_or_of_the_account() 
         ClientCredentials::of_sms(&without),
         Err(UnusableAccount::Sms)
     );
+}
+
+/// A device by SMS whose machine makes messages of this length.
+fn with_messages_of(sms: usize) -> World {
+    let setup = Setup {
+        sizes: Sizes {
+            sms,
+            ..Sizes::default()
+        },
+        ..Setup::default()
+    };
+    World::set_up(1, sms_link(), known_psk_by_sms(), &setup).registered()
+}
+
+#[test]
+fn a_large_notification_is_sent_in_blocks_or_not_at_all() {
+    // Longer than two short messages.
+    let zone = "x".repeat(300);
+    for (sms, arrives) in [(SMS_PAYLOAD, true), (1_024, false)] {
+        let mut world = with_messages_of(sms);
+        let text = Some(ContentFormat::TEXT);
+        let observed = world.ask(|server, client, now| {
+            server.observe(now, client, TIMEZONE, text).unwrap();
+        });
+        assert!(
+            matches!(observed, Outcome::Observing { .. }),
+            "{observed:?}"
+        );
+        let before = world.notified().len();
+        world.network.with(world.client, |host, now| {
+            host.machine
+                .client
+                .set(now, TIMEZONE, zone.as_str())
+                .unwrap();
+        });
+        world.network.run_for(Duration::from_secs(600));
+        let content = Content::from_iter([(TIMEZONE, Value::from(zone.as_str()))]);
+        let notified = &world.notified()[before..];
+        assert_eq!(notified.contains(&content), arrives, "{notified:?}");
+        for sent in world.network.records() {
+            assert!(sent.payload.len() <= SHORT_MESSAGE, "{sent:?}");
+        }
+        let unsent = world.network.with(world.client, |host, _| {
+            core::iter::from_fn(|| host.machine.next_unsent()).collect::<Vec<_>>()
+        });
+        assert_eq!(unsent.is_empty(), arrives, "{unsent:?}");
+        assert!(
+            unsent.iter().all(|unsent| unsent.length > 300),
+            "{unsent:?}"
+        );
+        // The session goes on.
+        assert_eq!(world.failures(), []);
+        world.read_in_the_end();
+    }
+}
+
+#[test]
+fn a_server_sends_in_blocks_by_sms_or_tells_what_it_did_not_send() {
+    let zone = "x".repeat(300);
+    for (sms, arrives) in [(SMS_PAYLOAD, true), (1_024, false)] {
+        let mut world = with_messages_of(sms);
+        world.news();
+        let written = world.write(&zone);
+        let is_written = matches!(written, Outcome::Changed);
+        assert_eq!(is_written, arrives, "{written:?}");
+        for sent in world.network.records() {
+            assert!(sent.payload.len() <= SHORT_MESSAGE, "{sent:?}");
+        }
+        let peer = world.peer();
+        let news = world.news();
+        let is_unsent = |news: &_| matches!(news, SessionNews::Unsent { peer: to, length } if *to == peer && *length > 300);
+        assert_eq!(news.iter().any(is_unsent), !arrives, "{news:?}");
+        world.read_in_the_end();
+    }
+}
+
+const NUMBER: &str = "4915112345678";
+/// An Execute of the Registration Update Trigger, without confirmation: POST /1/0/8.
+const TRIGGER: &[u8] = b"\x51\x02\x00\x07a\xb11\x010\x018";
+
+/// An account over UDP whose short messages are secured like this.
+fn triggered(mode: SmsSecurityMode) -> typed::Security {
+    typed::Security {
+        sms: SmsSecurity {
+            mode: Some(mode),
+            server_number: Some(NUMBER.to_owned()),
+            ..SmsSecurity::default()
+        },
+        ..known_psk()
+    }
+}
+
+/// What a device has sent, and on which connections.
+type Sent = Vec<(ConnectionId, Vec<u8>)>;
+
+impl World {
+    /// A short message comes to the device, outside of a session. Returns what the device sends at once.
+    fn short_message(
+        &mut self,
+        number: &str,
+        message: &[u8],
+    ) -> (Result<ConnectionId, InboundSmsError>, Sent) {
+        let client = self.client;
+        self.network.with(client, |host, now| {
+            let taken = host.machine.inbound_sms(now, number, message);
+            let mut sent = Vec::new();
+            while let Some(transmit) = host.machine.poll_transmit() {
+                sent.push((transmit.to, transmit.payload.to_vec()));
+            }
+            (taken, sent)
+        })
+    }
+}
+
+#[test]
+fn a_short_message_without_security_triggers_an_update_in_the_session() {
+    let account = triggered(SmsSecurityMode::NoSec);
+    for number in [NUMBER, "+4915112345678"] {
+        let mut world = World::new(1, Link::default(), account.clone()).registered();
+        let own = world.network.with(world.client, |host, _| {
+            host.machine.client.accounts().next().unwrap().connection
+        });
+        let (taken, sent) = world.short_message(number, TRIGGER);
+        let by_sms = taken.unwrap();
+        assert_ne!(Some(by_sms), own);
+        let [(_, answer)] = &*sent
+            .iter()
+            .filter(|(to, _)| *to == by_sms)
+            .collect::<Vec<_>>()
+        else {
+            panic!("{sent:?}");
+        };
+        // 2.04, by SMS; the Update, over DTLS.
+        assert_eq!(answer[1], 0x44, "{answer:?}");
+        let update = sent.iter().find(|(to, _)| Some(*to) == own);
+        let (_, update) = update.expect("an Update");
+        let record = record::first(update).expect("a record");
+        assert_eq!(record.content_type, APPLICATION_DATA);
+        // A further one comes on the same connection.
+        let (again, _) = world.short_message(number, TRIGGER);
+        assert_eq!(again, Ok(by_sms));
+    }
+}
+
+#[test]
+fn a_short_message_that_is_not_expected_is_met_with_silence() {
+    let unknown = Err(InboundSmsError::Refused(InboundRefusal::Unknown));
+    let unprotected = Err(InboundSmsError::Unprotected);
+    for (mode, number, refused) in [
+        (SmsSecurityMode::NoSec, "4915199999999", unknown),
+        (SmsSecurityMode::NoSec, "", unknown),
+        (SmsSecurityMode::SecurePacketStructure, NUMBER, unprotected),
+        (SmsSecurityMode::Other(204), NUMBER, unprotected),
+    ] {
+        let mut world = World::new(1, Link::default(), triggered(mode)).registered();
+        assert_eq!(world.short_message(number, TRIGGER), (refused, vec![]));
+    }
+    // One in a session by short messages can't be replaced by one without.
+    let mut world = World::new(1, sms_link(), known_psk_by_sms()).registered();
+    assert_eq!(world.short_message(NUMBER, TRIGGER), (unprotected, vec![]));
+    // The Client isn't registered yet.
+    let mut world = World::new(1, Link::default(), triggered(SmsSecurityMode::NoSec));
+    let not_served = Err(InboundSmsError::Refused(InboundRefusal::NotServed));
+    assert_eq!(world.short_message(NUMBER, TRIGGER), (not_served, vec![]));
+    // No message of CoAP.
+    let mut world = World::new(1, Link::default(), triggered(SmsSecurityMode::NoSec)).registered();
+    let (taken, sent) = world.short_message(NUMBER, b"hello");
+    assert!(matches!(taken, Err(InboundSmsError::Coap(_))), "{taken:?}");
+    assert_eq!(sent, []);
 }

@@ -24,7 +24,8 @@ use lwm2m_statemachine::{
 
 use crate::inbound_world::{NAME, bootstrap_psk, bootstrapped, first_key, reaching_psk};
 use crate::world::{
-    MANUFACTURER, assert_content, client, client_stack, known_certificate, known_psk, server_stack,
+    MANUFACTURER, Sizes, assert_content, client, client_stack, known_certificate, known_psk,
+    server_stack,
 };
 
 type ServerDriver = Driver<SecureServer<SocketAddr, Pure>>;
@@ -45,7 +46,7 @@ fn server() -> ServerDriver {
 }
 
 fn device(account: typed::Security) -> ClientDriver {
-    let machine = SecureClient::new(client("device", account, 1024), client_stack());
+    let machine = SecureClient::new(client("device", account, Sizes::default()), client_stack());
     Driver::bind(ANY, Clock::start(), machine, Names::table()).unwrap()
 }
 

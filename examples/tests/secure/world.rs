@@ -72,7 +72,16 @@ pub(crate) fn known_psk_by_sms() -> typed::Security {
 
 /// Whether an account is reached by short messages.
 fn is_by_sms(account: &typed::Security) -> bool {
-    account.sms.mode.is_some()
+    account.sms.mode == Some(typed::SmsSecurityMode::Dtls)
+}
+
+/// What a device registers: NoSec short messages are for triggers (TS 7.2).
+fn binding_of(account: &typed::Security) -> BindingMode {
+    match account.sms.mode {
+        Some(typed::SmsSecurityMode::Dtls) => BindingMode::S,
+        Some(typed::SmsSecurityMode::NoSec) => BindingMode::UQS,
+        _ => BindingMode::U,
+    }
 }
 
 /// The libraries of the server and of devices as they are set for short messages.
@@ -297,8 +306,25 @@ pub(crate) struct Setup {
     pub(crate) bounds: Bounds,
     pub(crate) server: Pure,
     pub(crate) client: Pure,
-    /// The largest blocks of CoAP, in bytes.
-    pub(crate) block_size: usize,
+    pub(crate) sizes: Sizes,
+}
+
+/// How long the messages of CoAP may be, in bytes.
+#[derive(Clone, Copy)]
+pub(crate) struct Sizes {
+    /// The largest blocks.
+    pub(crate) block: usize,
+    /// The longest message by SMS.
+    pub(crate) sms: usize,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self {
+            block: 1024,
+            sms: SMS_PAYLOAD,
+        }
+    }
 }
 
 impl Default for Setup {
@@ -307,15 +333,15 @@ impl Default for Setup {
             bounds: Bounds::default(),
             server: server_stack(),
             client: client_stack(),
-            block_size: 1024,
+            sizes: Sizes::default(),
         }
     }
 }
 
 fn boot_server(network: &mut Network, setup: &Setup) -> ServerHost {
     let mut config = ServerConfig::new(network.random().seed());
-    config.coap.block_size = setup.block_size;
-    config.coap.sms_size = SMS_PAYLOAD;
+    config.coap.block_size = setup.sizes.block;
+    config.coap.sms_size = setup.sizes.sms;
     let server = SecureServer::new(Server::new(config), setup.server.clone(), setup.bounds);
     let server = server.with_sms(sms_stacks().0, Bounds::sms());
     Host::new(server, ServerSide::default())
@@ -352,7 +378,7 @@ fn device_with(
     server: Address,
     setup: &Setup,
 ) -> ClientHost {
-    let client = client(endpoint, account, setup.block_size);
+    let client = client(endpoint, account, setup.sizes);
     let application = DeviceSide {
         server,
         connection: None,
@@ -363,18 +389,13 @@ fn device_with(
 }
 
 /// The Client of a device. Each has a seed of its own, as each start of a program has.
-pub(crate) fn client(endpoint: &str, account: typed::Security, block_size: usize) -> Client {
+pub(crate) fn client(endpoint: &str, account: typed::Security, sizes: Sizes) -> Client {
     static STARTS: AtomicU64 = AtomicU64::new(0);
     let mut seed = [0; 32];
     let start = STARTS.fetch_add(1, Ordering::Relaxed).to_be_bytes();
     seed[..8].copy_from_slice(&start);
     let mut tree = ObjectTree::new();
-    let by_sms = is_by_sms(&account);
-    let binding = if by_sms {
-        BindingMode::S
-    } else {
-        BindingMode::U
-    };
+    let binding = binding_of(&account);
     let of_server = typed::Server {
         default_minimum_period: Some(0),
         binding,
@@ -389,9 +410,9 @@ pub(crate) fn client(endpoint: &str, account: typed::Security, block_size: usize
     tree.add(Store::of([(InstanceId::ZERO, of_server)]));
     tree.add(Store::of([(InstanceId::ZERO, itself)]));
     let mut config = ClientConfig::new(endpoint, seed);
-    config.coap.block_size = block_size;
-    config.coap.sms_size = SMS_PAYLOAD;
-    config.announced.sms_number = by_sms.then(|| "4915187654321".to_owned());
+    config.coap.block_size = sizes.block;
+    config.coap.sms_size = sizes.sms;
+    config.announced.sms_number = (binding != BindingMode::U).then(|| "4915187654321".to_owned());
     Client::new(config, tree).unwrap()
 }
 

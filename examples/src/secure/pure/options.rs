@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use dimpl::{Config, ConfigBuilder, DtlsCertificate, crypto::Dtls12CipherSuite};
 
-use crate::secure::{certificate::Expiry, session::StackError};
+use crate::secure::{
+    certificate::Expiry,
+    session::{SHORT_MESSAGE, StackError},
+};
 
 /// The suites for certificates. None is among those of TS 7.1.9; the peers have to have one of these
 /// beside them.
@@ -16,7 +19,7 @@ pub(super) const CERTIFICATE_SUITES: [Dtls12CipherSuite; 2] = [
 
 /// The longest CoAP message that fits into a short message over DTLS, with `TLS_PSK_WITH_AES_128_CCM_8`
 /// (TS 7.2.2.1.6): 140 bytes without header, nonce and tag, 13, 8 and 8 bytes.
-pub const SMS_PAYLOAD: usize = 140 - 29;
+pub const SMS_PAYLOAD: usize = SHORT_MESSAGE - 29;
 
 /// How sessions behave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +49,7 @@ impl PureOptions {
     /// messages aren't concatenated (TS 7.2.2.1.2).
     pub fn sms() -> Self {
         Self {
-            mtu: 140,
+            mtu: SHORT_MESSAGE,
             first_timeout: Duration::from_secs(9),
             handshake_within: Duration::from_secs(240),
             ..Self::default()

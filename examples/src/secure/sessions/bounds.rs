@@ -21,6 +21,8 @@
 
 use core::time::Duration;
 
+use crate::secure::session::SHORT_MESSAGE;
+
 /// Bounds of what peers can make a server hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -62,13 +64,17 @@ pub struct Bounds {
     /// How long an established session may be idle; 30 days by default. A sleeping client comes back to
     /// its session after any time (TS 8.3).
     pub idle: Duration,
+    /// The longest datagram, in bytes; 65,507 by default, as UDP over IPv4 has it, and over SMS 140. A longer one isn't
+    /// sent.
+    pub datagram: usize,
 }
 
 impl Bounds {
     /// Those of sessions by short messages (TS 7.2.2): a cookie may take 2 minutes to come back, and a
-    /// handshake 5 minutes in all.
+    /// handshake 5 minutes in all; a datagram has [`SHORT_MESSAGE`] bytes at most.
     pub fn sms() -> Self {
         Self {
+            datagram: SHORT_MESSAGE,
             unproved_for: Duration::from_secs(120),
             handshake_for: Duration::from_secs(300),
             ..Self::default()
@@ -106,6 +112,7 @@ impl Default for Bounds {
             established: 100_000,
             per_identity: 2,
             idle: DAY.saturating_mul(30),
+            datagram: 65_507,
         }
     }
 }

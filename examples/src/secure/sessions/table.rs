@@ -188,6 +188,11 @@ impl<K: Clone + Eq + Hash, S> Table<K, S> {
         }
     }
 
+    /// The longest datagram.
+    pub(super) const fn longest(&self) -> usize {
+        self.bounds.datagram
+    }
+
     /// The bound of handshakes that this end has begun, if there are as many.
     pub(super) fn begun_are_many(&self) -> Option<usize> {
         let bound = self.bounds.begun;
