@@ -1,5 +1,6 @@
 //! A LwM2M Client with DTLS below its secured connections.
 
+mod expired;
 mod failure;
 mod sms;
 
@@ -13,12 +14,13 @@ use lwm2m_statemachine::{
     Session, Transmit,
 };
 
+use self::expired::Expired;
 pub use self::failure::{
     ClientDatagramError, ConnectionFailure, FailedBecause, InboundSmsError, Unsent,
 };
 use super::{
     credentials::{Account, ClientCredentials, ProvenIdentity, UnusableAccount},
-    session::{DtlsSession, DtlsStack, Output, SHORT_MESSAGE, SessionError, StackError},
+    session::{DtlsSession, DtlsStack, Output, Refusal, SHORT_MESSAGE, SessionError, StackError},
 };
 
 /// How many failures wait for the application; older ones are forgotten.
@@ -29,7 +31,9 @@ const FAILURES: usize = 64;
 /// Drive it as any machine. On [`ClientEvent::Connect`] call [`open`](Self::open), and from then on pass
 /// in what arrives from the server. All else about connections is told to the Client by this machine:
 /// that it is up, lost, or couldn't be made; then it asks for another one by itself. A session counts as
-/// lost, too, if a Register or an Update gets no answer on it.
+/// lost, too, if a Register or an Update gets no answer on it. If the certificate of a LwM2M Server has expired and
+/// that matters ([`Expiry`](super::credentials::Expiry)), the Client begins a bootstrap, once for each certificate
+/// (TS 7.1.9).
 ///
 /// [`ClientEvent::Disconnect`] comes once for each connection that is over, also for one that has failed,
 /// when the last words of its session have been polled. A socket that is closed then doesn't leak. Only
@@ -51,6 +55,7 @@ pub struct SecureClient<D: DtlsStack> {
     over: Vec<ConnectionId>,
     failures: VecDeque<ConnectionFailure>,
     unsent: VecDeque<Unsent>,
+    expired: Expired,
     /// Connections whose servers don't answer.
     silent: Vec<ConnectionId>,
     /// The time of the last call.
@@ -83,6 +88,7 @@ impl<D: DtlsStack> SecureClient<D> {
             over: Vec::new(),
             failures: VecDeque::new(),
             unsent: VecDeque::new(),
+            expired: Expired::new(),
             silent: Vec::new(),
             now: Instant::ZERO,
             buffer: Vec::new(),
@@ -256,13 +262,18 @@ impl<D: DtlsStack> SecureClient<D> {
     }
 
     fn fail(&mut self, now: Instant, connection: ConnectionId, reason: FailedBecause) {
+        let is_expired = reason == SessionError::Refused(Refusal::Expired).into();
         if self.failures.len() >= FAILURES {
             self.failures.pop_front();
         }
         self.failures
             .push_back(ConnectionFailure { connection, reason });
+        let expired = is_expired.then(|| self.server_of(connection)).flatten();
         self.hold(connection);
         self.lost(now, connection);
+        if let Some(account) = expired {
+            self.renew(now, account);
+        }
     }
 
     fn leave_unsent(&mut self, connection: ConnectionId, length: usize) {

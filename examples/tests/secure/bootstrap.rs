@@ -8,7 +8,7 @@ use std::{
 
 use lwm2m_core::{InstanceId, Path, ShortServerId, Value, codec::Content};
 use lwm2m_examples::secure::{
-    credentials::{KnownClients, ServerCredentials},
+    credentials::{Expiry, KnownClients, ServerCredentials},
     listening::InboundNews,
     pure::{Pure, PureOptions},
     server::{SecurePeer, SessionNews},
@@ -27,11 +27,11 @@ use lwm2m_statemachine::{
 
 use crate::{
     inbound_world::{
-        BOOTSTRAP_ACCOUNT, NAME, Yard, bootstrap_certificate, bootstrap_psk, first_key,
-        reaching_certificate, reaching_psk,
+        BOOTSTRAP_ACCOUNT, NAME, Yard, all_expired, bootstrap_certificate, bootstrap_psk,
+        first_key, reaching_certificate, reaching_psk,
     },
     keys::key,
-    world::DAY,
+    world::{DAY, known_certificate, server_stack},
 };
 
 const SERVER: ShortServerId = ShortServerId::new(101).unwrap();
@@ -438,4 +438,53 @@ fn no_datagram_of_a_bootstrap_is_without_dtls() {
             "{sent:?}"
         );
     }
+}
+
+impl Yard {
+    /// How many bootstraps the device has asked for.
+    fn requested(&self) -> usize {
+        let events = &self.network.node(self.bootstrap).application.events;
+        let requested = |event: &&_| matches!(event, BootstrapServerEvent::Requested { .. });
+        events.iter().filter(requested).count()
+    }
+}
+
+/// A device in 2040, whose server has a certificate until 2036. Without reason it asks its Bootstrap-Server after a
+/// day at the earliest.
+fn expired_yard(expiry: Expiry) -> Yard {
+    let server = typed::Security {
+        short_server_id: Some(SERVER),
+        ..known_certificate()
+    };
+    let accounts = [bootstrap_psk(&first_key()), server];
+    Yard::with_dates(1, Link::default(), &accounts, server_stack(), expiry)
+}
+
+#[test]
+fn a_server_s_expired_certificate_leads_to_a_bootstrap() {
+    let mut yard = expired_yard(all_expired());
+    yard.offer(plan(&first_key()));
+    let mut yard = yard.started();
+    yard.run(60);
+    assert_eq!((yard.requested(), yard.finished()), (1, 1));
+    yard.await_registration();
+    assert_eq!(yard.key(SERVER_ACCOUNT), first_key());
+    // Where the dates don't matter, there is no reason.
+    let mut yard = expired_yard(Expiry::Accept).started();
+    yard.run(60);
+    assert_eq!(yard.requested(), 0);
+    assert!(yard.is_registered());
+}
+
+#[test]
+fn a_bootstrap_that_brings_no_other_certificate_is_not_repeated_for_it() {
+    let mut yard = expired_yard(all_expired());
+    yard.offer(Plan::new().discover(Path::Root).finish());
+    let mut yard = yard.started();
+    yard.run(6 * 3600);
+    assert_eq!((yard.requested(), yard.finished()), (1, 1));
+    let failures = yard.network.with(yard.device, |host, _| {
+        core::iter::from_fn(|| host.machine.secure.next_failure()).count()
+    });
+    assert!(failures > 1, "{failures}");
 }
