@@ -8,6 +8,7 @@
     reason = "programs run on a computer with an operating system"
 )]
 
+mod arbitrary;
 mod bootstrap;
 mod certificates;
 mod clock;

@@ -198,6 +198,8 @@ fn are_messages(mut bytes: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// With number 0.
@@ -339,5 +341,69 @@ mod tests {
         assert!(wire.is_read());
         let error = wire.read(&mut buffer).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+    }
+
+    /// Records that look like real ones, cut and changed anywhere.
+    fn datagrams() -> impl Strategy<Value = Vec<Vec<u8>>> {
+        let fragment = proptest::collection::vec(any::<u8>(), 0..100);
+        let message = [1, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 2, 7, 7];
+        let record = (
+            18_u8..26,
+            0_u8..2,
+            prop_oneof![fragment, Just(message.to_vec())],
+        )
+            .prop_map(|(kind, epoch, fragment)| record(kind, epoch, &fragment));
+        let datagram = (
+            proptest::collection::vec(record, 0..4),
+            any::<proptest::sample::Index>(),
+            any::<u8>(),
+            0_usize..20,
+        )
+            .prop_map(|(records, at, flip, cut)| {
+                let mut datagram = records.concat();
+                if !datagram.is_empty() {
+                    let at = at.index(datagram.len());
+                    datagram[at] ^= flip;
+                }
+                datagram.truncate(datagram.len().saturating_sub(cut));
+                datagram
+            });
+        proptest::collection::vec(datagram, 0..6)
+    }
+
+    proptest! {
+        /// What is left of any datagrams are whole records that came in them, the plain ones numbered from 0 on; no
+        /// plain alert is left, and no broken message.
+        #[test]
+        fn whole_records_are_left_of_any_datagrams(datagrams in datagrams()) {
+            let mut sieve = Sieve::default();
+            let mut passed = 0_u64;
+            for datagram in datagrams {
+                let sifted = sieve.sift(&datagram);
+                let mut rest = &sifted.records[..];
+                prop_assert!(rest.len() <= datagram.len());
+                while let Some((record, after)) = split_record(rest) {
+                    match Record::of(record) {
+                        Some(Record::Plain) => {
+                            prop_assert_eq!(&record[5..11], &passed.to_be_bytes()[2..]);
+                            passed += 1;
+                            let tail = &record[11..];
+                            prop_assert!(datagram.windows(tail.len()).any(|part| part == tail));
+                        }
+                        Some(Record::Sealed(length)) => {
+                            prop_assert!(length >= 24);
+                            prop_assert!(datagram.windows(record.len()).any(|part| part == record));
+                        }
+                        Some(Record::PlainAlert(_)) | None => prop_assert!(false, "{:?}", record),
+                    }
+                    rest = after;
+                }
+                prop_assert!(rest.is_empty());
+                // Twice sifted is once sifted, but for the numbers.
+                let again = Sieve::default().sift(&sifted.records);
+                prop_assert_eq!(again.records.len(), sifted.records.len());
+                prop_assert_eq!(again.alert, None);
+            }
+        }
     }
 }
