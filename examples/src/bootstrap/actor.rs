@@ -243,7 +243,7 @@ impl Actor {
         let address = match &news {
             SessionNews::Connected { peer, .. } => *peer.address(),
             SessionNews::Failed { address, .. } => *address,
-            SessionNews::Ended { .. } => return,
+            SessionNews::Ended { .. } | SessionNews::Unsent { .. } => return,
         };
         let Some((endpoint, keys)) = self.reaching.remove(&address) else {
             return;
