@@ -101,6 +101,7 @@ mod tests {
             server_instance: Some(InstanceId::ZERO),
             state,
             connection: None,
+            queue_mode: None,
         }
     }
 
