@@ -26,6 +26,7 @@ impl Parts {
         datagram: &Datagram<'_, ConnectionId>,
     ) -> Result<(), DatagramError> {
         self.expire(now);
+        self.fall_asleep(now);
         let connection = datagram.from;
         let is_in_use =
             self.registrations.is_up(connection) || self.downloads.at(connection).is_some();
@@ -90,6 +91,8 @@ impl Parts {
     /// Does what is due, in the order in which it may be sent.
     pub(super) fn do_what_is_due(&mut self, now: Instant) {
         self.expire(now);
+        // Called late, nothing but an Update leaves after the awake time (TS 8.3).
+        self.fall_asleep(now);
         self.advance_objects(now);
         self.endpoint.handle_timeout(now);
         self.drain(now);
