@@ -99,7 +99,7 @@ const ITEMS: &[Item] = &[
         "LwM2M-SEC-009-C-O",
         "SCP03, which belongs to the driver of the card reader"
     ),
-    not_yet!("LwM2M-MEC-001-C-O", "Queue Mode"),
+    test!("LwM2M-MEC-001-C-O", mechanisms::lwm2m_mec_001_c_o),
     test!("LwM2M-MEC-002-C-M", mechanisms::lwm2m_mec_002_c_m),
     test!("LwM2M-MEC-003-C-O", mechanisms::lwm2m_mec_003_c_o),
     test!("LwM2M-OBJ-001-C-M", objects::lwm2m_obj_001_c_m),
@@ -138,7 +138,7 @@ const ITEMS: &[Item] = &[
     test!("ETS-551", sets::ets_551_server_access),
     not_yet!("ETS-555", "Disable"),
     test!("ETS-556", registration::ets_556_update_registration),
-    not_yet!("ETS-560", "Disable and Queue Mode"),
+    test!("ETS-560", reporting::ets_560_delayed_notification),
     test!("ETS-565", bootstrap::ets_565_create_server_instance),
     test!("ETS-566", bootstrap::ets_566_delete_server_instance),
     test!("ETS-651", sets::ets_651_device_access),

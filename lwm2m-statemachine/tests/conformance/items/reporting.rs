@@ -5,7 +5,7 @@ use lwm2m_core::{Code, Value};
 use crate::{
     bench::{Bench, Observation, step},
     configurations::{Setup, c4},
-    message::write_attributes,
+    message::{replace, write_attributes},
 };
 
 /// Test 301 up to the first answers: /3/0/7 between 5 and 15 seconds, /3/0/8 between 10 and 20.
@@ -248,4 +248,56 @@ pub(crate) fn instance_observation(
     bench.pass(10);
     bench.expect_notified(&observation, (start, 12));
     (bench, observation)
+}
+
+/// What would have been notified while the Client can't be reached (TS E.2, Resource 6), and how it comes to that: it
+/// is offline, or asleep in Queue Mode (TS 8.3).
+pub(crate) fn ets_560_delayed_notification() {
+    for (is_stored, sleeps) in [(true, false), (true, true), (false, false), (false, true)] {
+        step(&format!("/1/0/6 is {is_stored}, Queue Mode: {sleeps}"));
+        let mut setup = c4();
+        setup.config.queue_mode.wakes_to_notify = false;
+        let mut bench = setup.registered();
+        let binding = if sleeps { "UQ" } else { "U" };
+        let written = bench.request(&replace("/1/0/7").text(binding));
+        written.expect(Code::CHANGED);
+        if bench.is_asked() {
+            bench.expect_update();
+        }
+        let stored = if is_stored { "1" } else { "0" };
+        let written = bench.request(&replace("/1/0/6").text(stored));
+        written.expect(Code::CHANGED);
+        bench.set_attributes("/3/0/7?pmin=1&pmax=3600");
+        let voltage = bench.observe("/3/0/7");
+        step("the Client can't be reached, and the value changes");
+        if sleeps {
+            bench.pass(93);
+        } else {
+            bench.go_offline();
+        }
+        for value in [3700, 3600] {
+            bench.set("/3/0/7/0", value);
+            bench.pass(10);
+            bench.expect_nothing_asked();
+        }
+        bench.expect_quiet();
+        step("it is back with an Update");
+        if sleeps {
+            bench.client_updates();
+        } else {
+            bench.go_online();
+        }
+        bench.expect_quiet();
+        bench.expect_update();
+        let values = |bench: &mut Bench| {
+            let all = bench.notifications(&voltage).into_iter();
+            let all = all.map(|one| one.answer.values().integers(7)[0].1);
+            all.collect::<Vec<_>>()
+        };
+        if is_stored {
+            assert_eq!(values(&mut bench), [3700, 3600], "oldest first");
+        } else {
+            assert_eq!(values(&mut bench), [3600], "only what is so now");
+        }
+    }
 }

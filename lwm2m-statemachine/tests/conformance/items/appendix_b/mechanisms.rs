@@ -5,9 +5,10 @@ use lwm2m_objects::{
     Store,
     typed::{self, SecurityMode},
 };
+use lwm2m_statemachine::ClientEvent;
 
 use crate::{
-    bench::step,
+    bench::{Bench, step},
     configurations::{SERVER_1, c1, c12, c14_creating, c14_where, no_sec, numbered, with_binding},
     message::{create, delete, execute, read, replace},
     objects,
@@ -113,6 +114,48 @@ pub(crate) fn lwm2m_sec_008_c_o() {
             .collect::<Vec<_>>(),
         [1]
     );
+}
+
+/// TS 8.3.
+pub(crate) fn lwm2m_mec_001_c_o() {
+    let mut bench = with_binding(BindingMode::UQ).started();
+    step("the Register tells the binding");
+    let register = bench.expect_register();
+    assert_eq!(register.query("b").as_deref(), Some("UQ"));
+    bench.accept_register(&register);
+    let observation = bench.observe("/3/0/3");
+    bench.events();
+    step("the Client is awake for MAX_TRANSMIT_WAIT, and then the device may sleep");
+    let slept = |bench: &mut Bench| {
+        let events = bench.events();
+        let mut all = events.iter();
+        all.any(|event| matches!(event, ClientEvent::MaySleep { .. }))
+    };
+    bench.pass(92);
+    assert!(!slept(&mut bench));
+    bench.request(&read("/3/0/0")).expect(Code::CONTENT);
+    bench.pass(92);
+    assert!(
+        !slept(&mut bench),
+        "the awake time counts from the last message"
+    );
+    bench.pass(1);
+    assert!(slept(&mut bench));
+    step("it wakes with an Update, and a notification follows when that is accepted");
+    bench.pass(1000);
+    bench.expect_quiet();
+    bench.set("/3/0/3", "1.1");
+    assert!(bench.is_asked());
+    bench.expect_quiet();
+    bench.expect_update().expect_only(&[]);
+    assert_eq!(bench.notifications(&observation).len(), 1);
+    step("what the server has queued is answered");
+    bench.request(&read("/3/0/0")).expect(Code::CONTENT);
+    bench.pass(93);
+    assert!(slept(&mut bench));
+    step("before the lifetime is over there is an Update by itself");
+    bench.pass_until_asked(86_400);
+    bench.expect_update();
 }
 
 pub(crate) fn lwm2m_mec_002_c_m() {
