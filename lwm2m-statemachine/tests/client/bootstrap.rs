@@ -1,5 +1,6 @@
 //! Bootstrap (TS 5.2): the test is the Bootstrap-Server and the servers, message by message.
 
+mod coming_back;
 mod commands;
 mod finish;
 mod flows;
@@ -27,7 +28,7 @@ use lwm2m_statemachine::{
 };
 
 use crate::{
-    hosts::{Hosts, create},
+    hosts::{Hosts, create, secured},
     support::{Sent, on, server_id},
 };
 
@@ -112,6 +113,15 @@ impl Station {
     /// A Client that is registered with all its servers.
     pub(crate) fn registered(accounts: impl IntoIterator<Item = (Security, Server)>) -> Self {
         let mut station = Self::started(tree(accounts));
+        station.connect_all(Session::New);
+        station.accept_all();
+        station
+    }
+
+    /// The same, and the Bootstrap-Server has a key.
+    pub(crate) fn secured(accounts: impl IntoIterator<Item = (Security, Server)>) -> Self {
+        let (security, _) = secured("bootstrap", 7, 86_400);
+        let mut station = Self::started(with(security.into_bootstrap_server(), accounts));
         station.connect_all(Session::New);
         station.accept_all();
         station

@@ -8,10 +8,10 @@ use lwm2m_objects::{
     Change,
     typed::{Security, SecurityMode},
 };
-use lwm2m_statemachine::{Session, client::Inbound, coap::MessageBuf};
+use lwm2m_statemachine::{client::Inbound, coap::MessageBuf};
 
-use super::{Station, bootstrap_server, delete, discover, finish, of_bootstrap, put, with, write};
-use crate::hosts::{open, secured};
+use super::{Station, bootstrap_server, delete, discover, finish, of_bootstrap, put, write};
+use crate::hosts::open;
 
 const DAY: u32 = 86_400;
 
@@ -70,11 +70,7 @@ const ENDS: &[(&str, End)] = &[
 ];
 
 fn begun() -> Station {
-    let (security, _) = secured("bootstrap", 7, DAY);
-    let accounts = [open("one", 101, DAY)];
-    let mut station = Station::started(with(security.into_bootstrap_server(), accounts));
-    station.connect_all(Session::New);
-    station.accept_all();
+    let mut station = Station::secured([open("one", 101, DAY)]);
     station.begin();
     station
 }

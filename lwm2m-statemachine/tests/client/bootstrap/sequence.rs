@@ -17,7 +17,7 @@ use lwm2m_statemachine::{
 };
 
 use super::{Station, bootstrap_server, finish, of_bootstrap, tree, with};
-use crate::hosts::{create, open, secured};
+use crate::hosts::{create, open};
 
 const DAY: u32 = 86_400;
 
@@ -446,11 +446,7 @@ fn a_server_initiated_bootstrap_is_possible_while_servers_are_registered() {
 
 #[test]
 fn a_second_connection_of_the_bootstrap_server_takes_the_place_of_the_first() {
-    let (security, _) = secured("bootstrap", 7, DAY);
-    let accounts = [open("one", 101, DAY)];
-    let mut station = Station::started(with(security.into_bootstrap_server(), accounts));
-    station.connect_all(Session::New);
-    station.accept_all();
+    let mut station = Station::secured([open("one", 101, DAY)]);
     inbound(&mut station).unwrap();
     let before = station.snapshot();
     station.delete("/0");
