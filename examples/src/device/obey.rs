@@ -413,6 +413,7 @@ const fn state(state: RegistrationState) -> &'static str {
         RegistrationState::Registering => "registering",
         RegistrationState::Registered => "registered",
         RegistrationState::Deregistering => "deregistering",
+        RegistrationState::Disabled => "disabled",
         _ => "other",
     }
 }

@@ -116,6 +116,7 @@ fn account(settings: &Settings, server: &ServerAt) -> typed::Server {
         default_minimum_period: Some(account.minimum_period),
         default_maximum_period: Some(account.maximum_period),
         notification_storing: account.storing,
+        disable: true,
         binding: account.binding,
         ..typed::Server::new(server.id, account.lifetime)
     }

@@ -70,6 +70,9 @@ fn registration(event: &ClientEvent, directory: &Directory, now: Instant) -> Opt
         ClientEvent::DeregisterFailed { account, reason } => about("failed", account)
             .word("operation", "deregister")
             .word("reason", reason),
+        ClientEvent::Disabled { account, until } => {
+            about("disabled", account).word("seconds", wait(*until, now))
+        }
         _ => return None,
     }])
 }

@@ -1,6 +1,7 @@
 //! What the application asks of a Client, and is told of it.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use lwm2m_core::{InstanceId, Instant, ObjectId, Path, ShortServerId, Value};
 #[cfg(doc)]
@@ -13,7 +14,7 @@ use super::{
     event::{AccountId, AccountStatus},
     objects::{self, ObjectSet},
     parts::Parts,
-    registrations::Registrations,
+    registrations::{Action, Registrations},
     usage::ClientUsage,
     views::{Bootstrapping, DeferredRequests, ReportingStatus, RunningDownloads},
 };
@@ -54,7 +55,7 @@ impl Client {
     /// it is offline or has no connection, the Update follows when it has.
     pub fn update(&mut self, now: Instant, account: AccountId) {
         self.parts.register(now, |registrations, context| {
-            registrations.update(context, account);
+            registrations.follow(context, account, Action::Update);
         });
     }
 
@@ -268,6 +269,32 @@ impl Client {
     /// connection, until its lifetime is over.
     pub fn is_registered(&self, account: AccountId) -> bool {
         self.parts.registrations.is_registered(account)
+    }
+
+    /// For how long the server of an account is still disabled (TS E.2, Resource 4), to be saved across a restart;
+    /// `None` if it isn't.
+    pub fn disabled_for(&self, now: Instant, account: AccountId) -> Option<Duration> {
+        self.parts.registrations.disabled_for(now, account)
+    }
+
+    /// Disables the server of an account for `remaining`: takes up [`disabled_for`](Self::disabled_for) after a
+    /// restart, with what was left, less the time that has passed since. Call it before [`start`](Self::start);
+    /// a Client that is registered there de-registers. Returns `false` if there is no such server.
+    pub fn resume_disabled(
+        &mut self,
+        now: Instant,
+        account: AccountId,
+        remaining: Duration,
+    ) -> bool {
+        let found = self.account(account);
+        let is_server = found.is_some_and(|found| found.server_instance.is_some());
+        if is_server {
+            self.parts.register(now, |registrations, context| {
+                let disable = Action::DisableFor(remaining);
+                registrations.follow(context, account, disable);
+            });
+        }
+        is_server
     }
 
     /// Whether the application has called [`go_offline`](Self::go_offline), and not

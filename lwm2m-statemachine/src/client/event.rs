@@ -45,8 +45,10 @@ pub enum RegistrationState {
     Registering,
     /// It stands, with or without a connection.
     Registered,
-    /// The De-register is under way.
+    /// The De-register is under way, or waits.
     Deregistering,
+    /// The server has been left and is disabled (TS E.2, Resource 4). The Client registers when the time is over.
+    Disabled,
 }
 
 /// Whether the Client is awake for a server in Queue Mode (TS 8.3).
@@ -236,6 +238,16 @@ pub enum ClientEvent {
         /// The reason.
         reason: RegistrationFailure,
     },
+    /// A server is disabled (TS E.2, Resource 4): it or another server has executed that, the Client has left it,
+    /// and sends it nothing and answers nothing of it until then. Neither [`start`](super::Client::start) nor
+    /// [`deregister`](super::Client::deregister) ends that; a change of the account does, and a Factory Reset.
+    /// [`disabled_for`](super::Client::disabled_for) tells what to save for a restart.
+    Disabled {
+        /// The account of the server.
+        account: AccountId,
+        /// When the Client registers again, if it is started then.
+        until: Instant,
+    },
     /// A server has written (TS 5.4.3); the tree has the new values.
     Written {
         /// The account of the server.
@@ -270,9 +282,9 @@ pub enum ClientEvent {
     /// of a [`Store`](lwm2m_objects::Store), an Update that was answered
     /// [`Later`](lwm2m_objects::Answer::Later), or one of any other Object that does so. The
     /// answer is queued. After Reboot and Factory Reset (TS E.4) the Client goes on by itself, and
-    /// [`Reboot`](Self::Reboot) or [`FactoryReset`](Self::FactoryReset) follows. After Disable (TS E.2,
-    /// Resource 4) it does nothing by itself, and stays registered. A Registration Update Trigger is no
-    /// such event: the Client sends the Update.
+    /// [`Reboot`](Self::Reboot) or [`FactoryReset`](Self::FactoryReset) follows. Disable and Registration Update
+    /// Trigger (TS E.2, Resources 4 and 8) are no such events: the Client leaves the server
+    /// ([`Disabled`](Self::Disabled)), or sends the Update.
     Execute {
         /// The account of the server.
         account: AccountId,
@@ -357,8 +369,9 @@ pub enum ClientEvent {
     },
     /// Some of what was stored had to go. More notifications became due while the Client was offline than it
     /// may store; the server may no longer read all that they have, for example because an Object Instance
-    /// is gone (TS 7.3.2.5); or it has again and again not fetched all blocks of them (RFC 7959 §2.6). The
-    /// rest has been sent, or its registration has ended.
+    /// is gone (TS 7.3.2.5); or it has again and again not fetched all blocks of them (RFC 7959 §2.6); or
+    /// it was disabled, and hasn't observed the same again in time. The rest has been sent, or its registration has
+    /// ended.
     NotificationsDropped {
         /// The account of the server.
         account: AccountId,

@@ -14,7 +14,7 @@ use super::{
     downloads::{self, Downloads},
     event::{AccountId, ClientEvent, ConnectionId, Events},
     flows::{Flow, Flows},
-    registrations::{self, ObjectList, QueueTerms, Registrations, Report, Takes, Terms},
+    registrations::{self, Action, ObjectList, QueueTerms, Registrations, Report, Takes, Terms},
     reporting::{self, Known, Reporting},
     requests::{self, Effect, Requests},
     retry::Retry,
@@ -158,7 +158,11 @@ impl Parts {
         while let Some(report) = self.registrations.poll() {
             has_changed = true;
             match report {
-                Report::Ended(account) => self.end_service(now, account),
+                Report::Ended(account) => self.end_service(now, account, Reporting::end_account),
+                Report::Disabled(account) => self.end_service(now, account, Reporting::disable),
+                Report::Begun(account, lifetime) => self.report(now, |reporting, context| {
+                    reporting.begun(context, account, lifetime);
+                }),
                 Report::Offline(account) => {
                     self.report(now, |reporting, context| {
                         reporting.offline(context, account);
@@ -232,7 +236,10 @@ impl Parts {
                 }
                 Asked::Opened => self.rest(now),
                 Asked::Written(instances) => self.registrations.card_mut().supersede(&instances),
-                Asked::Kept(changed) => self.go_on(now, changed, true),
+                Asked::Kept(changed) => {
+                    self.registrations.rewritten(&changed);
+                    self.go_on(now, changed, true);
+                }
                 Asked::RolledBack => self.go_on(now, Vec::new(), false),
                 Asked::Changed(changed) => self.follow(now, changed),
             }
@@ -244,7 +251,7 @@ impl Parts {
     /// (TS 8.3).
     fn wake(&mut self, now: Instant, account: AccountId) {
         self.register(now, |registrations, context| {
-            registrations.update(context, account);
+            registrations.follow(context, account, Action::Update);
         });
     }
 
@@ -408,11 +415,23 @@ impl Parts {
         let restored = self.tree.factory_reset();
         self.bootstrap(now, Bootstrap::forget);
         self.attributes.retain(|_| false);
+        self.enable_all(now);
         self.register(now, Registrations::reconcile);
         self.follow_objects(now);
         self.events
             .push_back(ClientEvent::FactoryReset { restored });
         self.start(now);
+    }
+
+    /// What servers have asked for is forgotten: none is disabled, and nothing is kept for any.
+    fn enable_all(&mut self, now: Instant) {
+        self.registrations.rewritten(&[ObjectId::SERVER.into()]);
+        let accounts: Vec<_> = self.registrations.statuses().collect();
+        for account in accounts {
+            self.report(now, |reporting, context| {
+                reporting.end_account(context, account.id);
+            });
+        }
     }
 
     /// The Client leaves its servers, and the Bootstrap-Server.
@@ -429,10 +448,13 @@ impl Parts {
 
     /// A registration has ended: so do the observations and the deferred requests of its server
     /// (TS 5.5.1).
-    pub(super) fn end_service(&mut self, now: Instant, account: AccountId) {
-        self.report(now, |reporting, context| {
-            reporting.end_account(context, account);
-        });
+    pub(super) fn end_service(
+        &mut self,
+        now: Instant,
+        account: AccountId,
+        end: impl FnOnce(&mut Reporting, &mut reporting::Context<'_>, AccountId),
+    ) {
+        self.report(now, |reporting, context| end(reporting, context, account));
         self.request(now, |requests, context| {
             requests.end(context, |origin| origin.account == account);
         });
@@ -572,9 +594,9 @@ impl Parts {
                 path,
                 arguments,
             } => {
-                if let Some(triggered) = self.registrations.triggered(path) {
+                if let Some((of, action)) = self.registrations.asked(path, account) {
                     return self.register(now, |registrations, context| {
-                        registrations.trigger(context, triggered, account);
+                        registrations.follow(context, of, action);
                     });
                 }
                 if let Some(flow) = Flow::of(path) {

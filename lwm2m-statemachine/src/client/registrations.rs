@@ -1,10 +1,13 @@
 //! The registrations of a Client, one for each account, and the connections that they are on
 //! (TS 5.3).
 
+mod action;
 mod advancing;
 mod awake;
 mod card;
 mod context;
+mod disabled;
+mod disabling;
 mod events;
 mod lease;
 mod link;
@@ -20,20 +23,23 @@ use alloc::{
     collections::{BTreeSet, VecDeque},
     vec::Vec,
 };
+use core::time::Duration;
 
-use lwm2m_core::{InstanceId, Instant, ObjectId, Path, ResourceId, ShortServerId, Transport};
+use lwm2m_core::{InstanceId, Instant, ObjectId, Path, ShortServerId, Transport};
 use lwm2m_objects::{ObjectTree, Typed as _, typed::Security};
 
+pub(super) use self::{
+    action::Action,
+    context::{Context, QueueTerms, Report, Takes, Terms},
+    parameters::ObjectList,
+};
 use self::{
     card::CardWatch,
+    disabled::Disabled,
     lease::Lease,
     queue::Queue,
     registration::Registration,
     step::{Others, Outcome, Step},
-};
-pub(super) use self::{
-    context::{Context, QueueTerms, Report, Takes, Terms},
-    parameters::ObjectList,
 };
 use super::{
     accounts::{self, Caller},
@@ -47,9 +53,6 @@ use crate::{
     coap::{MessageRef, RequestId},
     machine::Channel,
 };
-
-/// Registration Update Trigger of the Server Object (TS E.2).
-const UPDATE_TRIGGER: ResourceId = ResourceId::new(8);
 
 /// The registrations of a Client, one for each account, and the names of their connections.
 #[derive(Debug)]
@@ -199,18 +202,27 @@ impl Registrations {
             .or_else(|| self.all.iter().find(has_number))
     }
 
-    /// Sends an Update to a server, if the Client is registered with it.
-    pub(super) fn update(&mut self, context: &mut Context<'_>, account: AccountId) {
-        self.step(context, account, Registration::update);
+    /// Does what is asked of the registration of an account.
+    pub(super) fn follow(&mut self, context: &mut Context<'_>, account: AccountId, action: Action) {
+        self.step(context, account, |registration, step| match action {
+            Action::Update => registration.update(step),
+            Action::UpdateForServer => registration.update_for_server(step),
+            Action::Disable => disabling::disable(registration, step),
+            Action::DisableFor(period) => disabling::disable_for(registration, step, period),
+        });
     }
 
-    /// A Registration Update Trigger was executed by the server of the account `by` (TS E.2, Resource 8). Only
-    /// the server that gets the Update can take back for how long it wants none.
-    pub(super) fn trigger(&mut self, context: &mut Context<'_>, account: AccountId, by: AccountId) {
-        if account == by {
-            self.step(context, account, Registration::update_for_server);
-        } else {
-            self.update(context, account);
+    /// A bootstrap has changed what is at these paths. A server whose Server Object Instance is among it isn't
+    /// disabled any more. What follows from that does so when accounts are [looked at](Self::reconcile).
+    pub(super) fn rewritten(&mut self, paths: &[Path]) {
+        for registration in &mut self.all {
+            let instance = registration.account.server_instance;
+            let own = instance.map(|instance| Path::Instance(ObjectId::SERVER, instance));
+            let is_own =
+                |path: &Path| own.is_some_and(|own| own.contains(path) || path.contains(&own));
+            if paths.iter().any(is_own) {
+                registration.disabled = Disabled::No;
+            }
         }
     }
 
@@ -470,12 +482,19 @@ impl Registrations {
         all.find(of).map(|account| account.id)
     }
 
-    /// The account whose Registration Update Trigger this is (TS E.2).
-    pub(super) fn triggered(&self, path: Path) -> Option<AccountId> {
-        match path {
-            Path::Resource(ObjectId::SERVER, instance, UPDATE_TRIGGER) => self.account_of(instance),
-            _ => None,
+    /// What the server of the account `by` asks with the Execute of this Resource, and of which account (TS E.2).
+    pub(super) fn asked(&self, executed: Path, by: AccountId) -> Option<(AccountId, Action)> {
+        let (instance, action) = Action::of(executed)?;
+        let account = self.account_of(instance)?;
+        match action {
+            Action::Update if account == by => Some((account, Action::UpdateForServer)),
+            action => Some((account, action)),
         }
+    }
+
+    /// For how long the server of an account is still disabled.
+    pub(super) fn disabled_for(&self, now: Instant, account: AccountId) -> Option<Duration> {
+        self.find(account)?.disabled.remaining(now)
     }
 
     fn ids(&self, of: impl Fn(&Registration) -> bool) -> Vec<AccountId> {
@@ -543,13 +562,25 @@ fn digits(number: &str) -> &str {
     number.strip_prefix('+').unwrap_or(number)
 }
 
-/// What others have to know of a step, before and after which a server was registered and could be notified, or not.
-/// Observations live as long as the registration (TS 5.5.1).
-const fn told(account: AccountId, was: (bool, bool), is: (bool, bool)) -> Option<Report> {
-    match (was, is) {
+/// Whether the Client is registered with a server, and whether it can be notified.
+fn standing(registration: &Registration, now: Instant) -> (bool, bool) {
+    let can_be_notified = registration.reporting(now).is_some();
+    (registration.is_registered(), can_be_notified)
+}
+
+/// What others have to know of a step, before which this was how the registration stood. Observations live as long as
+/// the registration (TS 5.5.1); those of a server that is disabled leave something behind.
+fn told(registration: &Registration, was: (bool, bool), now: Instant) -> Option<Report> {
+    let account = registration.account.id;
+    match (was, standing(registration, now)) {
+        ((true, _), (false, _)) if registration.disabled.is_on() => Some(Report::Disabled(account)),
         ((true, _), (false, _)) => Some(Report::Ended(account)),
         ((true, true), (_, false)) => Some(Report::Offline(account)),
         ((true, false), (_, true)) => Some(Report::Online(account)),
+        ((false, _), (true, _)) => {
+            let lease = registration.lease.as_ref()?;
+            Some(Report::Begun(account, lease.known.lifetime()))
+        }
         _ => None,
     }
 }
@@ -616,10 +647,7 @@ impl Registrations {
             return;
         };
         let held_up = registration.holds_up(is_started);
-        let was = (
-            registration.is_registered(),
-            registration.reporting(now).is_some(),
-        );
+        let was = standing(registration, now);
         let mut taken = Step {
             now,
             tree: context.tree,
@@ -638,11 +666,7 @@ impl Registrations {
         let outcomes = taken.outcomes;
         let (ended, registered) = registration.holds_up(is_started);
         self.has_ended |= held_up.0 && !ended || held_up.1 && !registered;
-        let is = (
-            registration.is_registered(),
-            registration.reporting(now).is_some(),
-        );
-        self.reports.extend(told(account, was, is));
+        self.reports.extend(told(registration, was, now));
         for outcome in outcomes {
             let failed = match outcome {
                 Outcome::Failed { reason, .. } if !was.0 => Some(reason),
@@ -686,12 +710,17 @@ impl Registrations {
     fn act(&mut self, tree: &ObjectTree, account: AccountId, outcome: Outcome) {
         let event = match outcome {
             Outcome::Connect(channel) => return self.connect(tree, account, channel),
+            Outcome::Ended => {
+                self.reports.push_back(Report::Ended(account));
+                return;
+            }
             Outcome::Disconnect(connection) => {
                 self.reports.push_back(Report::Close(connection));
                 return;
             }
             Outcome::Registered { location } => ClientEvent::Registered { account, location },
             Outcome::Updated => ClientEvent::Updated { account },
+            Outcome::Disabled { until } => ClientEvent::Disabled { account, until },
             Outcome::Failed { reason, retry } => ClientEvent::RegistrationFailed {
                 account,
                 reason,

@@ -5,17 +5,19 @@
 //!   the tree, the attributes and the rights through the `view` of the server.
 //! - `table` finds the observations that a change concerns.
 //! - `known` keeps what many observations have in common.
-//! - `stored` holds the notifications that can't be sent yet.
+//! - `stored` holds the notifications that can't be sent yet, and `kept` those of servers that were disabled.
 //! - `parts` puts these together. On it stand `ending` (of one observation), `returning` (what was
-//!   stored is sent), `sending` (what is due is sent), and above them `observing` (observations begin
-//!   and end) and `changes` (what follows from changes).
+//!   stored is sent), `disabling` (what goes on while a server is disabled), `sending` (what is due is sent), and
+//!   above them `observing` (observations begin and end) and `changes` (what follows from changes).
 //!
 //! What is due is known by the timer queue alone. A change is judged when it happens; the notification
 //! carries the value of the moment in which it is sent.
 
 mod changes;
+mod disabling;
 mod ending;
 mod history;
+mod kept;
 mod known;
 mod numbers;
 mod observing;

@@ -111,6 +111,11 @@ impl Parts {
                         reporting.stored_due(context, account);
                     });
                 }
+                Timer::Kept(account) => {
+                    self.report(now, |reporting, context| {
+                        reporting.kept_due(context, account);
+                    });
+                }
                 Timer::Deferred(id) => {
                     let effect = self.request(now, |requests, context| requests.due(context, id));
                     self.follow_request(now, effect);

@@ -16,6 +16,8 @@ pub(super) enum Timer {
     Registration(AccountId),
     /// Another attempt to send what is stored for an account.
     Stored(AccountId),
+    /// What is kept for a server that was disabled isn't asked for any more.
+    Kept(AccountId),
     /// A notification.
     Observation(ObservationId),
     /// The application's answer to a request.

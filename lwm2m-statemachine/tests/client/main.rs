@@ -14,6 +14,7 @@ mod connections;
 mod consent;
 mod creating;
 mod deferred;
+mod disable;
 mod downloads;
 mod empty_arrays;
 mod failures;

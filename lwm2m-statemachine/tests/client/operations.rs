@@ -477,30 +477,24 @@ fn execute_is_answered_and_told_to_the_application() {
     }
 }
 
-/// TS E.2, Resource 4: what the Client doesn't do itself is the application's.
+/// TS E.2, Resource 4: the Client does it itself.
 #[test]
-fn disable_is_told_to_the_application_and_the_client_stays_registered() {
+fn disable_is_an_execute_that_the_application_is_not_told_of() {
     let disable = || on(Method::Post, "/1/0/4");
     let server = typed::Server::new(server_id(101), 86_400);
     let mut without = Bench::registered(server.clone());
     assert_eq!(without.code(disable()), Code::NOT_FOUND);
-    assert!(without.events().is_empty());
+    assert!(without.client.is_registered(account(0)));
     let mut bench = Bench::registered(typed::Server {
         disable: true,
         ..server
     });
     let (answer, others) = bench.answered(b"d", disable());
     assert_eq!(answer.code(), Code::CHANGED);
-    // No De-register and no Update.
-    assert_eq!(others.len(), 0);
-    let executed = ClientEvent::Execute {
-        account: account(0),
-        path: path("/1/0/4"),
-        arguments: String::new(),
-    };
-    assert_eq!(bench.events(), [executed]);
-    assert!(bench.client.is_registered(account(0)));
-    assert_eq!(bench.code(get("/3/0/0")), Code::CONTENT);
+    assert_eq!(others.len(), 1);
+    assert_eq!(others[0].code(), Code::DELETE);
+    assert_eq!(bench.events(), []);
+    assert!(!bench.client.is_registered(account(0)));
 }
 
 #[test]

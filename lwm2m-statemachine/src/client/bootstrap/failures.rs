@@ -67,14 +67,14 @@ impl Failures {
         });
     }
 
-    /// Whether all have failed, or there is none. A server that is registered has not failed, nor has one
+    /// Whether all have failed, or there is none. A server that is registered or disabled has not failed, nor has one
     /// with fewer failures than that; an account that can't be used has nothing to register with.
     pub(super) fn are_of_all(&self, accounts: &[AccountStatus]) -> bool {
         let stands = |account: &AccountStatus| {
             let failed = self.of.get(&account.id);
             let failures = failed.map_or(0, |failed| failed.count);
             match account.state {
-                RegistrationState::Registered => true,
+                RegistrationState::Registered | RegistrationState::Disabled => true,
                 RegistrationState::Resting => false,
                 _ => account.server_instance.is_some() && failures < self.most,
             }
@@ -138,6 +138,7 @@ mod tests {
         failures.failed(account(0), None, RegistrationFailure::Timeout);
         assert!(!failures.are_of_all(&two(RegistrationState::Registered)));
         assert!(!failures.are_of_all(&two(RegistrationState::Registering)));
+        assert!(!failures.are_of_all(&two(RegistrationState::Disabled)));
         assert!(failures.are_of_all(&two(RegistrationState::Resting)));
         failures.failed(account(1), None, RegistrationFailure::Timeout);
         assert!(!failures.are_of_all(&two(RegistrationState::Registered)));

@@ -19,6 +19,7 @@ impl Registration {
     /// Takes the next step.
     pub(super) fn advance(&mut self, step: &mut Step<'_>) {
         self.end_lifetime(step);
+        self.disabled.pass(step.now);
         if self.is_leaving || !self.is_wanted(step.is_started) {
             self.leave(step);
         }
@@ -83,6 +84,9 @@ impl Registration {
         self.close(step);
         // A server without a registration is not served, however it comes.
         self.close_inbound(step);
+        let disabled = self.disabled.left(step.now);
+        step.outcomes
+            .extend(disabled.map(|until| Outcome::Disabled { until }));
     }
 
     /// Ends the registration at its server; returns what has become of it, if that is clear already.

@@ -70,6 +70,10 @@ pub(in crate::client) enum Report {
     NotRegistered(AccountId, RegistrationFailure),
     /// The registration has ended, and with it the server's observations and deferred requests.
     Ended(AccountId),
+    /// The same, as the server is disabled: what it would have been notified of is kept.
+    Disabled(AccountId),
+    /// A registration has begun, for this lifetime.
+    Begun(AccountId, Duration),
     /// The registration lives on without a connection: the server can't be notified.
     Offline(AccountId),
     /// The server can be notified again, after a time without a connection.

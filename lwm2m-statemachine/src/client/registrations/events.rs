@@ -12,6 +12,7 @@ use super::{
         event::{ConnectionId, RegistrationFailure},
         retry::{Attempts, retry_after},
     },
+    disabling,
     lease::{Accepted, Lease},
     link::{Connection, Link, Lost},
     location::Location,
@@ -35,6 +36,9 @@ impl Registration {
         has_moved: bool,
     ) {
         self.is_gone = account.is_none();
+        if account.is_none_or(|account| account != self.account) {
+            disabling::forget(self, step);
+        }
         if has_moved {
             self.abandon(step);
             self.lease = None;

@@ -72,11 +72,12 @@ impl<'r> Queue<'r> {
     }
 
     /// Whether the device may power down as far as one registration is concerned: the server believes that it is
-    /// asleep, or there is no registration, and none is on its way before the next attempt.
+    /// asleep or is disabled, or there is no registration, and none is on its way before the next attempt.
     fn lets_sleep(&self, known: &Registration) -> bool {
         self.rests(known)
             && match &known.lease {
                 Some(lease) => lease.is_asleep(),
+                None if known.disabled.until().is_some() => matches!(known.links.own, Link::None),
                 None if known.is_wanted(self.is_started) => {
                     known.is_offline || known.attempts.next().is_some()
                 }

@@ -26,6 +26,7 @@ use super::{
         event::{AccountRole, ConnectionId, RegistrationState},
         retry::Attempts,
     },
+    disabled::Disabled,
     lease::Lease,
     link::Link,
     links::Links,
@@ -45,6 +46,8 @@ pub(super) struct Registration {
     pub(super) attempts: Attempts,
     /// The registration ends, and with it the connection, before anything else.
     pub(super) is_leaving: bool,
+    /// Its server is disabled, or will be when it has been left.
+    pub(super) disabled: Disabled,
     /// The account is no longer in the tree.
     pub(super) is_gone: bool,
     /// The application has no network: nothing is sent.
@@ -81,6 +84,7 @@ impl Registration {
             exchange: None,
             attempts: Attempts::default(),
             is_leaving: false,
+            disabled: Disabled::No,
             is_gone: false,
             is_offline,
             armed: None,
@@ -162,8 +166,12 @@ impl Registration {
             _ if self.ended.is_some() => RegistrationState::Deregistering,
             _ if self.lease.is_some() => RegistrationState::Registered,
             _ if !self.is_usable() => RegistrationState::Resting,
-            _ if is_started => RegistrationState::Registering,
-            _ => RegistrationState::Stopped,
+            _ => match self.disabled {
+                Disabled::Leaving(_) => RegistrationState::Deregistering,
+                _ if !is_started => RegistrationState::Stopped,
+                Disabled::Until(_) => RegistrationState::Disabled,
+                Disabled::No => RegistrationState::Registering,
+            },
         }
     }
 
@@ -193,7 +201,8 @@ impl Registration {
             Link::Up(_) if !rests => lease.and_then(|lease| lease.moves.next()),
             _ => None,
         };
-        [end, next, moves].into_iter().flatten().min()
+        let enabled = self.disabled.until().filter(|_| is_started);
+        [end, next, moves, enabled].into_iter().flatten().min()
     }
 
     /// What the connection is made with on which a registration is being ended: a De-register is under way, or
@@ -231,6 +240,6 @@ impl Registration {
     }
 
     pub(super) const fn is_wanted(&self, is_started: bool) -> bool {
-        is_started && self.is_usable()
+        is_started && self.is_usable() && !self.disabled.is_on()
     }
 }

@@ -40,6 +40,12 @@ pub(super) enum Outcome {
     Deregistered,
     /// The server does not know that the Client has left.
     DeregisterFailed(RegistrationFailure),
+    /// The server is disabled.
+    Disabled {
+        until: Instant,
+    },
+    /// There is no registration, and nothing is left of the last one.
+    Ended,
     /// Close the connection: it is no longer needed.
     Disconnect(ConnectionId),
 }

@@ -72,7 +72,11 @@ impl Reporting {
         match (path.object()?, path.instance()) {
             (ObjectId::SERVER, Some(instance)) if path.resource().is_some() => {
                 let account = context.registrations.account_of(instance);
-                Some(account.map_or_else(Vec::new, |account| self.table.of(account)))
+                Some(account.map_or_else(Vec::new, |account| {
+                    let mut of_account = self.table.of(account);
+                    of_account.append(&mut self.table.unobserved(account));
+                    of_account
+                }))
             }
             (ObjectId::ACCESS_CONTROL, Some(instance)) => {
                 // What a deleted one was about isn't known any more.

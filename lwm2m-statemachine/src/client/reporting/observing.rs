@@ -78,12 +78,13 @@ impl Reporting {
 
     /// How many notifications are stored for an account, and how many had to go.
     pub(in crate::client) fn stored(&self, account: AccountId) -> (usize, u64) {
-        self.stored.count(account)
+        let (stored, kept) = (self.stored.count(account), self.kept.count(account));
+        (stored.0 + kept.0, stored.1.saturating_add(kept.1))
     }
 
     /// How many notifications are stored.
     pub(in crate::client) fn all_stored(&self) -> usize {
-        self.stored.len()
+        self.stored.len() + self.kept.len()
     }
 
     /// Begins an observation whose first answer is sent now. One of the same account and token is
@@ -109,6 +110,7 @@ impl Reporting {
         context.events.push_back(event);
         // What was under way of it has gone; what is stored for others goes on.
         self.go_on(context, rest);
+        self.take_up(context, id);
     }
 
     /// Cancel Observation (TS 5.5.3).
@@ -139,6 +141,7 @@ impl Reporting {
             // All that is stored goes.
             let _ = self.end(context, id);
         }
+        self.forget_unobserved(context, account);
         let _ = self.clear_stored(context, account);
     }
 

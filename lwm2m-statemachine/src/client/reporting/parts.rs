@@ -16,6 +16,7 @@ use super::{
         registrations::Registrations,
         timers::{ObservationId, Timer, Timers},
     },
+    kept::Kept,
     known::{BodyKey, Known},
     numbers::Numbers,
     stored::Stored,
@@ -33,6 +34,7 @@ pub(super) const RETRY: Duration = Duration::from_secs(1);
 pub(in crate::client) struct Reporting {
     pub(super) table: Table,
     pub(super) stored: Stored,
+    pub(super) kept: Kept,
     pub(super) numbers: Numbers,
     /// The limit on the number of observations of each account.
     pub(super) most: usize,
@@ -130,6 +132,7 @@ impl Reporting {
         Self {
             table: Table::default(),
             stored: Stored::new(config.storing.most, config.storing.most_bytes),
+            kept: Kept::default(),
             numbers: Numbers::default(),
             most: config.most_observations,
             reliability: config.notifications,

@@ -24,7 +24,7 @@ use super::{
     ending::abandon,
     history,
     parts::{Context, RETRY, Reporting},
-    stored::{MayGoOn, StoredNotification, UnderWay},
+    stored::{MayGoOn, Stored, StoredNotification, UnderWay},
 };
 use crate::coap::{NotifyOptions, Resource, SendError};
 
@@ -60,6 +60,9 @@ impl Reporting {
     pub(in crate::client) fn resume(&mut self, context: &mut Context<'_>) {
         for account in self.table.accounts() {
             self.online(context, account);
+        }
+        for id in self.table.all_unobserved() {
+            self.arm(context, id);
         }
     }
 
@@ -274,15 +277,20 @@ impl Reporting {
         context: &mut Context<'_>,
         account: AccountId,
     ) -> BTreeMap<ObservationId, Vec<Path>> {
-        if let Some(queue) = self.stored.queue_mut(account) {
-            let timer = Timer::Stored(account);
-            context.timers.set(timer, &mut queue.retry, None);
-        }
+        end_retry(&mut self.stored, context, account);
         let (dropped, owed) = self.stored.clear(account);
         if dropped > 0 {
             let event = ClientEvent::NotificationsDropped { account, dropped };
             context.events.push_back(event);
         }
         owed
+    }
+}
+
+/// Nothing that is stored for an account is tried again.
+pub(super) fn end_retry(stored: &mut Stored, context: &mut Context<'_>, account: AccountId) {
+    if let Some(queue) = stored.queue_mut(account) {
+        let timer = Timer::Stored(account);
+        context.timers.set(timer, &mut queue.retry, None);
     }
 }

@@ -150,6 +150,11 @@ impl Stored {
         }
     }
 
+    /// How many an account may have, and how many bytes of payload.
+    pub(super) const fn bounds(&self) -> (usize, usize) {
+        (self.most, self.most_bytes)
+    }
+
     /// Whether an account has none.
     pub(super) fn is_empty(&self, account: AccountId) -> bool {
         let queue = self.by_account.get(&account);
@@ -333,6 +338,12 @@ impl Stored {
         });
         let body = under_way.and_then(|under_way| under_way.body());
         Interrupted { account, body }
+    }
+
+    /// All that is stored for an account, the oldest first, and how many had to go. Nothing is stored for it any more.
+    pub(super) fn take(&mut self, account: AccountId) -> (VecDeque<StoredNotification>, u64) {
+        let queue = self.by_account.remove(&account).unwrap_or_default();
+        (queue.notifications, queue.dropped)
     }
 
     /// The queue of an account, for its timer.

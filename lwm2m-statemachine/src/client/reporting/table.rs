@@ -113,12 +113,21 @@ pub(super) struct Table {
     by_id: BTreeMap<ObservationId, Observation>,
     by_token: BTreeMap<(AccountId, Token), ObservationId>,
     by_path: BTreeSet<(Path, ObservationId)>,
+    /// Those that have no observer any more: they have no token, and are none of their account's.
+    unobserved: BTreeSet<(AccountId, ObservationId)>,
     next: u64,
 }
 
 impl Table {
+    /// Those that have an observer.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Observation> {
-        self.by_id.values()
+        let all = self.by_id.iter();
+        all.filter(|(id, observation)| !self.is_unobserved(observation.observer.account, **id))
+            .map(|(_, observation)| observation)
+    }
+
+    fn is_unobserved(&self, account: AccountId, id: ObservationId) -> bool {
+        self.unobserved.contains(&(account, id))
     }
 
     pub(super) fn get(&self, id: ObservationId) -> Option<&Observation> {
@@ -143,9 +152,31 @@ impl Table {
     pub(super) fn remove(&mut self, id: ObservationId) -> Option<Observation> {
         let observation = self.by_id.remove(&id)?;
         let (account, token) = (observation.observer.account, observation.observer.token());
-        self.by_token.remove(&(account, token));
+        if !self.unobserved.remove(&(account, id)) {
+            self.by_token.remove(&(account, token));
+        }
         self.by_path.remove(&(observation.path, id));
         Some(observation)
+    }
+
+    /// An observation goes on without its observer.
+    pub(super) fn make_unobserved(&mut self, id: ObservationId) {
+        if let Some(observation) = self.by_id.get(&id) {
+            let (account, token) = (observation.observer.account, observation.observer.token());
+            self.by_token.remove(&(account, token));
+            self.unobserved.insert((account, id));
+        }
+    }
+
+    /// Those that go on without their observer, the server of this account.
+    pub(super) fn unobserved(&self, account: AccountId) -> Vec<ObservationId> {
+        let range = (account, FIRST)..=(account, LAST);
+        self.unobserved.range(range).map(|(_, id)| *id).collect()
+    }
+
+    /// Those that go on without an observer.
+    pub(super) fn all_unobserved(&self) -> Vec<ObservationId> {
+        self.unobserved.iter().map(|(_, id)| *id).collect()
     }
 
     /// The observation of an account that began with this token.
@@ -153,7 +184,7 @@ impl Table {
         self.by_token.get(&(account, token)).copied()
     }
 
-    /// All observations.
+    /// All observations, with those that have no observer.
     pub(super) fn all(&self) -> Vec<ObservationId> {
         self.by_id.keys().copied().collect()
     }
