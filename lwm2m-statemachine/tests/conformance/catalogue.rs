@@ -192,7 +192,7 @@ pub(crate) const ETS: &[Listed] = &[
     ("ETS-1635", "Portfolio: Delete"),
 ];
 
-/// The items that nothing shows yet: the secure channel of Smartcards, secured transports, Disable.
+/// The items that nothing shows yet: the secure channel of Smartcards, secured transports.
 /// No other may be without a test, and none of these once it has one.
 pub(crate) const NOT_YET: &[&str] = &[
     "LwM2M-SEC-001-C-M",
@@ -202,9 +202,7 @@ pub(crate) const NOT_YET: &[&str] = &[
     "LwM2M-SEC-006-C-O",
     "LwM2M-SEC-007-C-O",
     "LwM2M-SEC-009-C-O",
-    "ETS-103",
     "ETS-401",
-    "ETS-555",
 ];
 
 /// The items without content, of which nothing can be shown: the TS has no "Cancel parameter". No other

@@ -149,6 +149,15 @@ pub(crate) fn c3() -> Setup {
     Setup::of(vec![server_with_all()], device)
 }
 
+/// As C.3, without a Disable Timeout.
+pub(crate) fn c3_without_disable_timeout() -> Setup {
+    let server = typed::Server {
+        disable_timeout: None,
+        ..server_with_all()
+    };
+    Setup::of(vec![server], device())
+}
+
 /// As C.3, with power sources and a battery.
 pub(crate) fn c4() -> Setup {
     Setup::of(vec![server_with_all()], device_with_power())

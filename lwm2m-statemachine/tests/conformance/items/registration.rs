@@ -1,12 +1,13 @@
-//! Registration: tests 101 to 104.
+//! Registration: tests 101 to 104, and Disable.
 
 use lwm2m_core::{Code, ContentFormat, Method};
+use lwm2m_kit::account;
 use lwm2m_statemachine::{ClientEvent, coap::MessageType};
 
 use crate::{
     bench::{Asked, Bench, step},
-    configurations::{ENDPOINT, c1, c1_with_lifetime},
-    message::{execute, replace},
+    configurations::{ENDPOINT, c1, c1_with_lifetime, c3, c3_without_disable_timeout},
+    message::{execute, read, replace},
 };
 
 /// What a Register of the one server of C.1 says (TS 5.3.1, 8.2.4).
@@ -62,6 +63,59 @@ pub(crate) fn ets_102_registration_update() {
     let next = bench.expect_update().expect_only(&[]);
     let passed = next.at.saturating_duration_since(update.at);
     assert!(passed.as_secs() < 20, "the Update comes after {passed:?}");
+}
+
+/// Executes Disable: the answer leaves, and then the De-register.
+fn disable(bench: &mut Bench) {
+    step("POST /1/0/4: 2.04");
+    bench.request(&execute("/1/0/4")).expect(Code::CHANGED);
+    step("DELETE /rd/5a3f1: 2.02");
+    bench.expect_deregister();
+}
+
+pub(crate) fn ets_103_deregistration() {
+    let mut bench = c3().registered();
+    disable(&mut bench);
+    step("the Client is registered nowhere");
+    assert!(!bench.client.is_registered(account(0)));
+    let events = bench.events();
+    let deregistered = |event: &ClientEvent| matches!(event, ClientEvent::Deregistered { .. });
+    assert!(events.iter().any(deregistered), "{events:?}");
+}
+
+/// The Client is disabled for so many seconds, and then registers with all that a Register says.
+fn disabled_for(bench: &mut Bench, seconds: u64) {
+    disable(bench);
+    let since = bench.now;
+    step("the connection is ended");
+    let events = bench.events();
+    let is_ended = |event: &ClientEvent| matches!(event, ClientEvent::Disconnect { .. });
+    assert!(events.iter().any(is_ended), "{events:?}");
+    step("the Client answers nothing and sends nothing");
+    bench.expect_silence(&read("/3/0"));
+    bench.pass(seconds - 1);
+    bench.expect_silence(&execute("/1/0/8"));
+    bench.expect_nothing_asked();
+    step("when the time is over: POST /rd?ep=…&lt=86400&lwm2m=1.0 with its Objects");
+    bench.pass_until_asked(1);
+    let register = bench.expect_register();
+    let passed = register.at.saturating_duration_since(since);
+    assert_eq!(passed.as_secs(), seconds);
+    expect_register_of_c1(&register);
+    bench.accept_register(&register);
+    assert_eq!(bench.text("/3/0/0"), "Open Mobile Alliance");
+}
+
+pub(crate) fn ets_555_disable() {
+    let mut bench = c3().registered();
+    step("PUT /1/0/5 = 20");
+    bench
+        .request(&replace("/1/0/5").text("20"))
+        .expect(Code::CHANGED);
+    disabled_for(&mut bench, 20);
+    step("without /1/0/5 it is a day");
+    let mut bench = c3_without_disable_timeout().registered();
+    disabled_for(&mut bench, 86_400);
 }
 
 /// Executes the trigger; the answer leaves before the Update does.

@@ -5,7 +5,7 @@ use lwm2m_core::{Code, Value};
 use crate::{
     bench::{Bench, Observation, step},
     configurations::{Setup, c4},
-    message::{replace, write_attributes},
+    message::{execute, replace, write_attributes},
 };
 
 /// Test 301 up to the first answers: /3/0/7 between 5 and 15 seconds, /3/0/8 between 10 and 20.
@@ -299,5 +299,55 @@ pub(crate) fn ets_560_delayed_notification() {
         } else {
             assert_eq!(values(&mut bench), [3600], "only what is so now");
         }
+    }
+    delayed_by_disable();
+}
+
+/// /3/0/7 observed with short periods.
+fn observe_voltage(bench: &mut Bench) -> Observation {
+    bench.set_attributes("/3/0/7?pmin=1&pmax=600");
+    bench.observe("/3/0/7")
+}
+
+/// It changes twice.
+fn change_voltage(bench: &mut Bench) {
+    for value in [3700, 3600] {
+        bench.set("/3/0/7/0", value);
+        bench.pass(2);
+    }
+    bench.expect_quiet();
+}
+
+/// The first values of the notifications of /3/0/7 that have come.
+fn voltages(bench: &mut Bench, observation: &Observation) -> Vec<i64> {
+    let all = bench.notifications(observation);
+    let first = all.iter().map(|one| one.answer.values().integers(7)[0].1);
+    first.collect()
+}
+
+/// What would have been notified while the server is disabled (TS E.2, Resources 4 and 6).
+fn delayed_by_disable() {
+    for (storing, expected) in [("1", &[3700, 3600][..]), ("0", &[])] {
+        let mut bench = c4().registered();
+        step("the server is disabled, and the value changes twice");
+        let storing = replace("/1/0/6").text(storing);
+        bench.request(&storing).expect(Code::CHANGED);
+        bench
+            .request(&replace("/1/0/5").text("20"))
+            .expect(Code::CHANGED);
+        observe_voltage(&mut bench);
+        bench.request(&execute("/1/0/4")).expect(Code::CHANGED);
+        bench.expect_deregister();
+        change_voltage(&mut bench);
+        step("a Register: the observations are over");
+        bench.pass_until_asked(20);
+        let register = bench.expect_register();
+        bench.accept_register(&register);
+        bench.pass(1);
+        bench.expect_quiet();
+        step("what was missed comes with the observation of the same");
+        let observation = bench.observe("/3/0/7");
+        assert_eq!(observation.first.values().integers(7)[0], (0, 3600));
+        assert_eq!(voltages(&mut bench, &observation), expected);
     }
 }
