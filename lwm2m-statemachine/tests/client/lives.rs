@@ -4,14 +4,14 @@
 use alloc::collections::BTreeMap;
 use core::time::Duration;
 
-use lwm2m_core::{Code, Instant, ObjectId};
+use lwm2m_core::{Code, Instant, Method, ObjectId};
 use lwm2m_kit::{account, path};
 use lwm2m_objects::{
     Change,
     typed::{Security, Server},
 };
 use lwm2m_statemachine::{
-    AccountId, ConnectionId, Session,
+    AccountId, ClientEvent, ConnectionId, Session,
     client::{Inbound, RegistrationState},
 };
 use proptest::prelude::*;
@@ -19,7 +19,7 @@ use proptest::prelude::*;
 use crate::{
     hosts::{Hosts, create, delete, open, secured, tree},
     observe::observe,
-    support::Sent,
+    support::{Sent, on},
 };
 
 const ACCOUNTS: u16 = 3;
@@ -44,6 +44,8 @@ enum Act {
     Lifetime(u16, i64),
     Level(i64),
     Observe(u16),
+    /// For 500 seconds, by an Execute or as before a restart.
+    Disable(u16, bool),
     DropServer(u16),
     DropSecurity(u16),
     Return(u16),
@@ -82,6 +84,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => (of.clone(), 1i64..500).prop_map(|(of, to)| Act::Lifetime(of, to)),
         2 => (0i64..100).prop_map(Act::Level),
         2 => of.clone().prop_map(Act::Observe),
+        2 => (of.clone(), any::<bool>()).prop_map(|(of, asked)| Act::Disable(of, asked)),
         1 => of.clone().prop_map(Act::DropServer),
         1 => of.clone().prop_map(Act::DropSecurity),
         2 => of.clone().prop_map(Act::Return),
@@ -98,16 +101,24 @@ struct Lives {
     open: Vec<(AccountId, Sent, Instant)>,
     /// Until when each server knows the Client, and the lifetime that it was told.
     known: BTreeMap<AccountId, (Instant, u64)>,
+    /// Until when each server that is disabled must hear nothing.
+    disabled: BTreeMap<AccountId, Instant>,
 }
 
 /// One of three accounts; the first is without security.
 fn part(of: u16) -> (Security, Server) {
     let (host, id, lifetime) = (format!("host{of}"), 101 + of, 60 + 100 * u32::from(of));
-    if of == 0 {
+    let (security, server) = if of == 0 {
         open(&host, id, lifetime)
     } else {
         secured(&host, id, lifetime)
-    }
+    };
+    let server = Server {
+        disable: true,
+        disable_timeout: Some(500),
+        ..server
+    };
+    (security, server)
 }
 
 impl Lives {
@@ -118,6 +129,7 @@ impl Lives {
             up: BTreeMap::new(),
             open: Vec::new(),
             known: BTreeMap::new(),
+            disabled: BTreeMap::new(),
         }
     }
 
@@ -165,6 +177,14 @@ impl Lives {
                     hosts.request(link, observe(0, "/3/0/9"));
                 }
             }
+            Act::Disable(of, true) => {
+                if let Some(link) = self.up.get(&account(of)).copied() {
+                    hosts.request(link, on(Method::Post, &format!("/1/{}/4", 10 + of)));
+                }
+            }
+            Act::Disable(of, false) => {
+                client.resume_disabled(now, account(of), Duration::from_secs(500));
+            }
             Act::DropServer(of) => {
                 let _ = client.change(now, [delete(ObjectId::SERVER, 10 + of)]);
             }
@@ -185,6 +205,11 @@ impl Lives {
                 assert!(client.inbound(now, sms).is_err());
                 assert!(client.inbound(now, Inbound::Account(account(9))).is_err());
             }
+        }
+        if let Act::DropServer(of) | Act::DropSecurity(of) | Act::Return(of) | Act::Uri(of, _) = act
+            && self.hosts.client.disabled_for(now, account(of)).is_none()
+        {
+            self.disabled.remove(&account(of));
         }
         self.drain();
     }
@@ -207,13 +232,19 @@ impl Lives {
     fn drain(&mut self) {
         let now = self.hosts.now;
         let links = self.hosts.links.clone();
-        self.hosts.events();
+        for event in self.hosts.events() {
+            if let ClientEvent::Disabled { account, until } = event {
+                self.disabled.insert(account, until);
+            }
+        }
         for sent in lwm2m_kit::sent(&mut self.hosts.client) {
             assert!(!self.hosts.client.is_offline(), "sent offline");
             let mut up = self.up.iter().chain(&links);
             let of = up.find(|(_, link)| **link == sent.to);
             let of = *of.expect("a connection that is in use").0;
             assert_eq!(self.up.get(&of), Some(&sent.to), "before it is up");
+            let disabled = self.disabled.get(&of);
+            assert!(disabled.is_none_or(|until| *until <= now), "disabled");
             let is_known = self.known.get(&of).is_some_and(|(until, _)| now < *until);
             match (sent.code(), sent.path().as_str()) {
                 (Code::POST, "/rd") => {}
@@ -269,8 +300,16 @@ impl Lives {
             Answer::Fail => Code::INTERNAL_SERVER_ERROR,
         };
         self.hosts.answer_code(&request, code);
-        // The Client may have given up the request, and then knows nothing of a refusal.
-        if !self.hosts.client.is_registered(of) {
+        // The Client may have given up the request, and then knows nothing of a refusal; a De-register may still wait for
+        // another account at its server.
+        let status = self.hosts.client.account(of);
+        let is_there = |state| {
+            matches!(
+                state,
+                RegistrationState::Registered | RegistrationState::Deregistering
+            )
+        };
+        if !status.is_some_and(|status| is_there(status.state)) {
             self.known.remove(&of);
         }
     }
@@ -317,7 +356,8 @@ fn lifetime(queries: &[String]) -> Option<u64> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// TS 5.3: without a registration whose lifetime runs there is no message but a Register.
+    /// TS 5.3: without a registration whose lifetime runs there is no message but a Register. TS E.2: to a server that is
+    /// disabled there is none.
     #[test]
     fn a_client_sends_only_what_it_may_and_comes_back(
         acts in prop::collection::vec(act(), 1..60),
@@ -345,6 +385,7 @@ proptest! {
         }
         prop_assert_eq!(lives.hosts.client.accounts().count(), 0);
         prop_assert!(lives.hosts.links.is_empty());
+        prop_assert_eq!(lives.hosts.client.usage().stored_notifications, 0);
         prop_assert!(lives.hosts.client.is_idle());
     }
 }

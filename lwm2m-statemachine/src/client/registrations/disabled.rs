@@ -53,11 +53,11 @@ impl Disabled {
     }
 
     /// For how long from `now` on, not counting what leaving the server takes.
-    pub(super) const fn remaining(self, now: Instant) -> Option<Duration> {
+    pub(super) fn remaining(self, now: Instant) -> Option<Duration> {
         match self {
-            Self::No => None,
             Self::Leaving(period) => Some(period),
-            Self::Until(until) => Some(until.saturating_duration_since(now)),
+            Self::Until(until) if now < until => Some(until.saturating_duration_since(now)),
+            Self::No | Self::Until(_) => None,
         }
     }
 }
@@ -96,6 +96,7 @@ mod tests {
         assert_eq!(disabled.remaining(at(1059)), Some(Duration::from_secs(1)));
         disabled.pass(at(1059));
         assert!(disabled.is_on());
+        assert_eq!(disabled.remaining(at(1060)), None);
         disabled.pass(at(1060));
         assert_eq!(disabled, Disabled::No);
     }
