@@ -69,7 +69,7 @@ pub const ORDERS: &[Order] = &[
         krate: "lwm2m-statemachine",
         within: "machine",
         layers: &[
-            &["random", "timer", "transport"],
+            &["past", "random", "timer", "transport"],
             &["handles", "identities"],
         ],
     },
@@ -106,6 +106,7 @@ pub const ORDERS: &[Order] = &[
                 "objects",
                 "usage",
                 "refusal",
+                "span",
                 "statistics",
             ],
             &[
@@ -113,6 +114,7 @@ pub const ORDERS: &[Order] = &[
                 "attributes",
                 "connection",
                 "content",
+                "mark",
                 "retry",
                 "timers",
             ],
@@ -124,7 +126,7 @@ pub const ORDERS: &[Order] = &[
             &["sleep"],
             &["routing", "views"],
             &["calls"],
-            &["card", "connecting", "machine"],
+            &["card", "connecting", "machine", "snapshot"],
         ],
     },
     Order {
@@ -142,7 +144,7 @@ pub const ORDERS: &[Order] = &[
             ],
             &["parts"],
             &["advancing"],
-            &["events"],
+            &["events", "record"],
         ],
     },
     Order {
@@ -156,8 +158,8 @@ pub const ORDERS: &[Order] = &[
             &["history", "kept"],
             &["known"],
             &["parts"],
-            &["ending"],
-            &["returning"],
+            &["ending", "record"],
+            &["restoring", "returning"],
             &["disabling", "sending"],
             &["changes", "observing"],
         ],
@@ -174,7 +176,7 @@ pub const ORDERS: &[Order] = &[
             &["moving"],
             &["advancing"],
             &["disabling"],
-            &["events"],
+            &["events", "record"],
         ],
     },
     Order {

@@ -7,9 +7,10 @@
 use alloc::{collections::BTreeMap, vec::Vec};
 
 use lwm2m_core::{
-    AttributeLevel, Attributes, AttributesUpdate, Change, DataType, Path, ShortServerId,
+    AttributeLevel, Attributes, AttributesUpdate, Change, DataType, ObjectId, Operation, Path,
+    ShortServerId,
 };
-use lwm2m_objects::Target;
+use lwm2m_objects::{ObjectTree, Target};
 
 use super::refusal::Refusal;
 
@@ -134,6 +135,55 @@ impl AttributeStore {
 
     fn drop_empty(&mut self) {
         self.by_server.retain(|_, paths| !paths.is_empty());
+    }
+}
+
+/// What a server has set at one level, in a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(super) struct AttributesRecord {
+    server: ShortServerId,
+    path: Path,
+    attributes: Attributes,
+}
+
+impl AttributeStore {
+    pub(super) fn record(&self) -> Vec<AttributesRecord> {
+        let of_servers = self.by_server.iter();
+        let all = of_servers.flat_map(|(server, paths)| {
+            paths.iter().map(|(path, attributes)| AttributesRecord {
+                server: *server,
+                path: *path,
+                attributes: *attributes,
+            })
+        });
+        all.collect()
+    }
+
+    /// Writes what a snapshot has, where a server could write it now, whatever its rights. What it couldn't is left
+    /// out.
+    pub(super) fn restore(
+        &mut self,
+        tree: &ObjectTree,
+        has_account: impl Fn(ShortServerId) -> bool,
+        records: &[AttributesRecord],
+    ) {
+        for record in records {
+            let target = tree.target(record.path);
+            let operation = Operation::WriteAttributes;
+            let is_there = record
+                .path
+                .object()
+                .is_some_and(|id| id != ObjectId::SECURITY)
+                && target.exists_for(operation)
+                && target.supports(operation)
+                && has_account(record.server);
+            if is_there {
+                // It is refused whole, or written whole.
+                let update = record.attributes.into();
+                let _ = self.write(record.server, &target, &update);
+            }
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod events;
 mod failures;
 mod meanwhile;
 mod parts;
+mod record;
 mod sequence;
 mod session;
 mod timeout;
@@ -21,4 +22,5 @@ pub(super) use self::{
     context::{Context, Report},
     meanwhile::Changes,
     parts::{Bootstrap, Settings},
+    record::BootstrapRecord,
 };

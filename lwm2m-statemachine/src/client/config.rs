@@ -185,6 +185,11 @@ impl Root {
         RootPath::new(&self.text).unwrap_or_default()
     }
 
+    /// The segments, as Uri-Path options have them.
+    pub(super) fn segments(&self) -> impl Iterator<Item = &str> {
+        self.segments.iter().map(String::as_str)
+    }
+
     /// What follows it in the path of a request; `None` if the request isn't below it.
     pub(super) fn below<'s, S: Iterator<Item = &'s str>>(&self, mut segments: S) -> Option<S> {
         let mut own = self.segments.iter();

@@ -16,6 +16,7 @@ mod downloads;
 mod event;
 mod flows;
 mod machine;
+mod mark;
 mod objects;
 mod parts;
 mod refusal;
@@ -25,6 +26,8 @@ mod requests;
 mod retry;
 mod routing;
 mod sleep;
+mod snapshot;
+mod span;
 mod statistics;
 mod timers;
 mod usage;
@@ -44,6 +47,7 @@ pub use self::{
         ObservationStatus, QueueState, RegistrationFailure, RegistrationState, StoredNotifications,
     },
     objects::ObjectSet,
+    snapshot::ClientSnapshot,
     usage::ClientUsage,
     views::{Bootstrapping, DeferredRequests, ReportingStatus, RunningDownloads},
 };

@@ -16,6 +16,7 @@ mod location;
 mod moving;
 mod parameters;
 mod queue;
+mod record;
 mod registration;
 mod step;
 
@@ -32,6 +33,7 @@ pub(super) use self::{
     action::Action,
     context::{Context, QueueTerms, Report, Takes, Terms},
     parameters::ObjectList,
+    record::RegistrationRecord,
 };
 use self::{
     card::CardWatch,
@@ -47,6 +49,7 @@ use super::{
     event::{
         AccountId, AccountStatus, ClientEvent, ConnectionId, RegistrationFailure, RegistrationState,
     },
+    span::Downtime,
     timers::{Timer, Timers},
 };
 use crate::{
@@ -342,6 +345,29 @@ impl Registrations {
         if let Some(account) = self.owner(request) {
             self.step(context, account, |registration, step| {
                 registration.unanswered(step, reason);
+            });
+        }
+    }
+}
+
+/// A restart.
+impl Registrations {
+    /// What outlasts it. While a bootstrap is under way, that is what was before.
+    pub(super) fn record(&self, tree: &ObjectTree, now: Instant) -> Vec<RegistrationRecord> {
+        let all = self.all.iter();
+        all.filter_map(|registration| RegistrationRecord::of(registration, tree, now))
+            .collect()
+    }
+
+    pub(super) fn restore(
+        &mut self,
+        context: &mut Context<'_>,
+        records: &[RegistrationRecord],
+        downtime: Downtime,
+    ) {
+        for record in records {
+            self.take(context, record.account(), |registration, step| {
+                record.restore(registration, step, downtime);
             });
         }
     }

@@ -22,6 +22,8 @@ mod known;
 mod numbers;
 mod observing;
 mod parts;
+mod record;
+mod restoring;
 mod returning;
 mod schedule;
 mod sending;
@@ -34,5 +36,6 @@ pub(super) use self::{
     known::Known,
     observing::{Cancellation, NewObservation},
     parts::{Context, Reporting},
+    record::{ReportingRecord, Seen},
     table::Observer,
 };

@@ -4,7 +4,10 @@ use core::time::Duration;
 
 use lwm2m_core::{Code, Instant};
 
-use super::config::Backoff;
+use super::{
+    config::Backoff,
+    span::{Downtime, Span},
+};
 use crate::{coap::MessageRef, machine::Random};
 
 /// How long to wait after failures in a row.
@@ -98,6 +101,36 @@ impl Attempts {
     pub(super) const fn forget_failures(&mut self) {
         self.failures = 0;
         self.end_wait();
+    }
+}
+
+/// What of [`Attempts`] outlasts a restart: not the wait that the Client has chosen, since a start doesn't wait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(super) struct AttemptsRecord {
+    failures: u32,
+    /// For how long the server wants no further request.
+    not_for: Option<Span>,
+}
+
+impl Attempts {
+    pub(super) fn record(&self, now: Instant) -> AttemptsRecord {
+        AttemptsRecord {
+            failures: self.failures,
+            not_for: self.not_before.map(|at| Span::until(at, now)),
+        }
+    }
+
+    /// If it isn't known how long nothing ran, what the server has asked for isn't known to be still of worth.
+    pub(super) fn restored(record: AttemptsRecord, downtime: Downtime) -> Self {
+        let longest = downtime.now + LONGEST_ASKED;
+        let not_before = record.not_for.and_then(|left| downtime.until(left));
+        let not_before = not_before.map(|at| at.min(longest));
+        Self {
+            failures: record.failures,
+            next: not_before,
+            not_before,
+        }
     }
 }
 

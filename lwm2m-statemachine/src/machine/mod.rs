@@ -4,15 +4,19 @@
 #[cfg(any(feature = "server", feature = "bootstrap-server"))]
 mod handles;
 mod identities;
+mod past;
 mod random;
 mod timer;
 mod transport;
 
 #[cfg(any(feature = "server", feature = "bootstrap-server"))]
 pub(crate) use self::handles::HandleState;
-pub(crate) use self::random::{KeyedState, Random};
 pub use self::{
     identities::IdentityTable,
     timer::TimerQueue,
     transport::{Channel, Datagram, Identity, Machine, Peer, Transmit},
+};
+pub(crate) use self::{
+    past::Past,
+    random::{KeyedState, Random},
 };

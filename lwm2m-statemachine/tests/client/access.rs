@@ -265,7 +265,7 @@ fn a_notification_needs_the_right_to_read() {
     // It missed a change.
     set_rights(&mut two, 3, READ);
     assert_eq!(two.notified(None, Duration::ZERO), [1]);
-    assert_eq!(two.notified(None, Duration::from_secs(10)), []);
+    assert_eq!(two.notified(None, Duration::from_secs(10)), [0; 0]);
 }
 
 /// One change, and observations of several paths and formats: each is notified with what a Read by its
@@ -328,7 +328,7 @@ fn an_observation_can_be_cancelled_without_a_right() {
         path: path("/3/0/9"),
     };
     assert!(events.contains(&ended), "{events:?}");
-    assert_eq!(two.notified(Some(70), Duration::from_secs(1)), []);
+    assert_eq!(two.notified(Some(70), Duration::from_secs(1)), [0; 0]);
 }
 
 /// TS 7.3.1.2.1: who may create instances of an Object is for the Bootstrap-Server alone, also with

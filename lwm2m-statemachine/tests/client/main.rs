@@ -46,6 +46,8 @@ mod servers;
 mod short_messages;
 #[cfg(feature = "smartcard")]
 mod smartcard;
+#[cfg(feature = "serde")]
+mod snapshot;
 mod statistics;
 mod stored_rights;
 mod storing;

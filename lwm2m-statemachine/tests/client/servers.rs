@@ -207,7 +207,7 @@ fn servers_with_one_token_on_one_path_share_no_observation_and_no_periods() {
     two.request(0, observe(1, "/3/0/9"));
     assert_eq!(two.notified(Some(8), Duration::from_secs(10)), [1]);
     two.request(1, observe(1, "/3/0/9"));
-    assert_eq!(two.notified(Some(7), Duration::from_secs(600)), []);
+    assert_eq!(two.notified(Some(7), Duration::from_secs(600)), [0; 0]);
 }
 
 #[test]

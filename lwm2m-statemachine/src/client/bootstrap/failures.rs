@@ -83,6 +83,21 @@ impl Failures {
     }
 }
 
+/// What of it outlasts a restart.
+impl Failures {
+    /// How often each account has failed.
+    pub(super) fn counts(&self) -> impl Iterator<Item = (AccountId, u32)> {
+        self.of
+            .iter()
+            .map(|(account, failed)| (*account, failed.count))
+    }
+
+    /// An account has failed so often before a restart, and is reached in this way.
+    pub(super) fn restore(&mut self, account: AccountId, access: Option<Access>, count: u32) {
+        self.of.insert(account, Failed { access, count });
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use lwm2m_core::{Code, InstanceId};

@@ -8,16 +8,21 @@
 //!
 //! The sequence decides, and does nothing by itself. It is fed with what is known of servers and of the time.
 
-use core::time::Duration;
+use core::{mem, time::Duration};
 
 use lwm2m_core::Instant;
 
-use super::super::retry::{Attempts, Retry};
+use super::super::{
+    retry::{Attempts, AttemptsRecord, Retry},
+    span::{Downtime, Span},
+};
 
 /// The Bootstrap Sequence.
 #[derive(Debug)]
 pub(super) struct Sequence {
     phase: Phase,
+    /// The phase after the smartcard.
+    begins: Phase,
     /// The attempts of Client Initiated Bootstraps, in a row.
     attempts: Attempts,
 }
@@ -54,6 +59,7 @@ impl Sequence {
     pub(super) fn new() -> Self {
         Self {
             phase: Phase::Stopped,
+            begins: Phase::Registering,
             attempts: Attempts::default(),
         }
     }
@@ -72,11 +78,10 @@ impl Sequence {
     pub(super) fn start(&mut self, has_smartcard: bool) {
         self.attempts.end_wait();
         if self.phase == Phase::Stopped {
-            self.phase = if has_smartcard {
-                Phase::Smartcard
-            } else {
-                Phase::Registering
-            };
+            self.phase = Phase::Smartcard;
+            if !has_smartcard {
+                self.smartcard_tried();
+            }
         }
     }
 
@@ -89,7 +94,7 @@ impl Sequence {
     pub(super) fn smartcard_tried(&mut self) -> bool {
         let is_expected = self.phase == Phase::Smartcard;
         if is_expected {
-            self.phase = Phase::Registering;
+            self.phase = mem::replace(&mut self.begins, Phase::Registering);
         }
         is_expected
     }
@@ -169,6 +174,58 @@ impl Sequence {
             Phase::Requesting => self.attempts.next(),
             Phase::Stopped | Phase::Smartcard | Phase::Registering => None,
         }
+    }
+}
+
+/// What of the sequence outlasts a restart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(super) struct SequenceRecord {
+    decision: Option<DecisionRecord>,
+    attempts: AttemptsRecord,
+}
+
+/// Step 4 is decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+enum DecisionRecord {
+    HoldingOff(Span),
+    Requesting,
+}
+
+impl Sequence {
+    pub(super) fn record(&self, now: Instant) -> SequenceRecord {
+        let phase = match self.phase {
+            Phase::Stopped | Phase::Smartcard => self.begins,
+            phase => phase,
+        };
+        SequenceRecord {
+            decision: match phase {
+                Phase::HoldingOff { until } => {
+                    Some(DecisionRecord::HoldingOff(Span::until(until, now)))
+                }
+                Phase::Requesting => Some(DecisionRecord::Requesting),
+                Phase::Stopped | Phase::Smartcard | Phase::Registering => None,
+            },
+            attempts: self.attempts.record(now),
+        }
+    }
+
+    /// A decision that was made holds. The Client Hold Off Time isn't longer than `hold_off`.
+    pub(super) fn restore(
+        &mut self,
+        record: &SequenceRecord,
+        downtime: Downtime,
+        hold_off: Duration,
+    ) {
+        self.begins = match record.decision {
+            Some(DecisionRecord::HoldingOff(left)) => Phase::HoldingOff {
+                until: downtime.until_at_latest(left).min(downtime.now + hold_off),
+            },
+            Some(DecisionRecord::Requesting) => Phase::Requesting,
+            None => Phase::Registering,
+        };
+        self.attempts = Attempts::restored(record.attempts, downtime);
     }
 }
 

@@ -5,6 +5,8 @@ use core::time::Duration;
 use lwm2m_core::{InstanceId, Instant, ObjectId, Path, ResourceId, Value};
 use lwm2m_objects::ObjectTree;
 
+use super::super::span::{Downtime, Span};
+
 /// Of the Server Object (TS E.2).
 const DISABLE_TIMEOUT: ResourceId = ResourceId::new(5);
 
@@ -22,6 +24,14 @@ pub(super) enum Disabled {
 }
 
 impl Disabled {
+    /// After a restart, if so much was left of the period. If nobody knows for how long nothing ran, all of that is
+    /// still left: too early is worse than too late.
+    pub(super) fn restored(left: Option<Span>, downtime: Downtime) -> Self {
+        let until = left.map(|left| downtime.until_at_latest(left));
+        let until = until.filter(|until| *until > downtime.now);
+        until.map_or(Self::No, Self::Until)
+    }
+
     pub(super) const fn is_on(self) -> bool {
         !matches!(self, Self::No)
     }

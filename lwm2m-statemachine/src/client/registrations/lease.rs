@@ -19,11 +19,11 @@ pub(super) struct Lease {
     /// What the server was told last and has accepted.
     pub(super) known: Parameters,
     /// What Updates have told since. The server may have it although no answer came.
-    unsure: Told,
+    pub(super) unsure: Told,
     /// When the lifetime is over. The server may count from the first transmission.
     pub(super) expires: Instant,
     /// When an Update prolongs it.
-    update_at: Instant,
+    pub(super) update_at: Instant,
     /// An Update is sent even if nothing has changed.
     pub(super) update_asked: bool,
     /// Something may have changed that the server should know.

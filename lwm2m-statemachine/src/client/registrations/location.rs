@@ -19,16 +19,26 @@ impl Location {
 
     /// The location that an answer names, if requests can be sent to it.
     pub(super) fn of(answer: &MessageRef<'_>) -> Result<Self, RegistrationFailure> {
-        let length = |segment: &str| segment.len().saturating_add(1);
-        let length: usize = answer.location_path().map(length).sum();
-        if length > Self::MOST {
+        if length(answer.location_path()) > Self::MOST {
             return Err(RegistrationFailure::LocationTooLong);
         }
-        let location = Self(answer.location_path().map(String::from).collect());
+        Self::new(answer.location_path().map(String::from).collect())
+    }
+
+    /// The location with these segments, if requests can be sent to it.
+    pub(super) fn new(segments: Vec<String>) -> Result<Self, RegistrationFailure> {
+        if length(segments.iter().map(String::as_str)) > Self::MOST {
+            return Err(RegistrationFailure::LocationTooLong);
+        }
+        let location = Self(segments);
         if location.0.is_empty() || location.request(Method::Delete).is_err() {
             return Err(RegistrationFailure::NoLocation);
         }
         Ok(location)
+    }
+
+    pub(super) fn segments(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
     }
 
     /// A request to it.
@@ -39,6 +49,13 @@ impl Location {
         }
         Ok(message)
     }
+}
+
+/// The length of a path, a slash before each segment included.
+fn length<'s>(segments: impl Iterator<Item = &'s str>) -> usize {
+    segments
+        .map(|segment| segment.len().saturating_add(1))
+        .fold(0, usize::saturating_add)
 }
 
 impl fmt::Display for Location {

@@ -26,12 +26,12 @@ const CAPACITY: usize = 96;
 /// The parameters of a Register, and of an Update when they have changed (TS Tables 7, 9).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Parameters {
-    lifetime: Lifetime,
-    binding: BindingMode,
+    pub(super) lifetime: Lifetime,
+    pub(super) binding: BindingMode,
     /// Where the Client can be reached by SMS, if the binding has that.
-    sms: Option<Msisdn>,
+    pub(super) sms: Option<Msisdn>,
     /// The object list, in link-format.
-    objects: Bytes,
+    pub(super) objects: Bytes,
 }
 
 /// The object list, which is the same for all servers. It is made once, if any of them needs it.
@@ -47,6 +47,7 @@ impl ObjectList {
 
 /// Which parameters an Update tells (TS Table 9).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[expect(clippy::struct_excessive_bools, reason = "one for each parameter")]
 pub(super) struct Told {
     lifetime: bool,

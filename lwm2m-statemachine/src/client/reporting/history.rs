@@ -25,7 +25,7 @@ pub(super) fn of<'s>(
     let mut encoder = Encoder::new(ContentFormat::JSON, &mut batch, scope).ok()?;
     let (mut count, mut through) = (0, 0);
     for stored in all {
-        let age = now.saturating_duration_since(stored.at);
+        let age = stored.at.age(now);
         let mut sink = Timed {
             sink: &mut encoder,
             time: Timestamp::Relative(-age.as_secs_f64()),

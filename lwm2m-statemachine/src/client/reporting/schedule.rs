@@ -18,25 +18,26 @@ use super::{
     values::{Values, has_thresholds},
     view::View,
 };
+use crate::machine::Past;
 
 /// How many places are told apart that have counted; if there are more, the observed path counts as
 /// a whole.
-const MOST_COUNTED: usize = 64;
+pub(super) const MOST_COUNTED: usize = 64;
 
 /// What decides when the next notification of an observation is due.
 #[derive(Clone, Debug)]
 pub(super) struct Schedule {
     path: Path,
     /// When the last notification, or the first answer, was sent.
-    sent: Instant,
+    pub(super) sent: Past,
     /// Where something has counted since, in ascending order.
-    counted: Vec<Path>,
-    values: Values,
-    shown: Shown,
+    pub(super) counted: Vec<Path>,
+    pub(super) values: Values,
+    pub(super) shown: Shown,
     /// The shortest Maximum Period of all Resources.
     pmax: Option<u32>,
     /// What the server really has, if something was stored since.
-    delivered: Option<Box<Delivered>>,
+    pub(super) delivered: Option<Box<Delivered>>,
 }
 
 /// If an Object is observed: the Object Instances in what was sent last, in ascending order.
@@ -45,10 +46,10 @@ pub(super) type Shown = Option<Vec<InstanceId>>;
 /// What the server has: the state of a [`Schedule`] when the last notification was sent, and not only
 /// stored.
 #[derive(Clone, Debug)]
-struct Delivered {
-    sent: Instant,
-    values: Values,
-    shown: Shown,
+pub(super) struct Delivered {
+    pub(super) sent: Past,
+    pub(super) values: Values,
+    pub(super) shown: Shown,
 }
 
 /// What a stored notification tells.
@@ -57,7 +58,7 @@ pub(super) struct Told {
     /// What had counted.
     pub(super) counted: Vec<Path>,
     /// What it will have sent.
-    values: Values,
+    pub(super) values: Values,
     pub(super) shown: Shown,
 }
 
@@ -74,17 +75,22 @@ impl Told {
 impl Schedule {
     /// The first answer is sent at `now`.
     pub(super) fn new(view: &View<'_>, path: Path, now: Instant) -> Self {
-        let mut schedule = Self {
+        let mut schedule = Self::since(path, now.into());
+        schedule.sent(view, now);
+        schedule
+    }
+
+    /// The last notification, or the first answer, was sent then. It isn't known with which values.
+    pub(super) const fn since(path: Path, sent: Past) -> Self {
+        Self {
             path,
-            sent: now,
+            sent,
             counted: Vec::new(),
-            values: Values::default(),
+            values: Values::NONE,
             shown: None,
             pmax: None,
             delivered: None,
-        };
-        schedule.sent(view, now);
-        schedule
+        }
     }
 
     /// A notification with the present values was sent.
@@ -114,9 +120,9 @@ impl Schedule {
     /// A stored notification is sent now: the periods begin again. `is_last` says that nothing newer is
     /// stored.
     pub(super) fn stored_sent(&mut self, told: &Told, now: Instant, is_last: bool) {
-        self.sent = now;
+        self.sent = now.into();
         let delivered = || Delivered {
-            sent: now,
+            sent: now.into(),
             values: told.values.clone(),
             shown: told.shown.clone(),
         };
@@ -137,7 +143,7 @@ impl Schedule {
     }
 
     fn tell(&mut self, view: &View<'_>, now: Instant) {
-        self.sent = now;
+        self.sent = now.into();
         // What the server could not read was not sent.
         self.counted.retain(|path| !may_be_sent(view, *path));
         let with_thresholds = view.with_thresholds(self.path);
@@ -152,7 +158,7 @@ impl Schedule {
 
     /// When the next notification is due; `None` if nothing that is known makes one due.
     pub(super) fn due(&self, view: &View<'_>) -> Option<Instant> {
-        let after = |seconds: u32| self.sent + Duration::from_secs(seconds.into());
+        let after = |seconds: u32| self.sent.after(Duration::from_secs(seconds.into()));
         let counted = self.counted.iter().copied();
         let counted = counted.filter(|path| may_be_sent(view, *path));
         let pmin = counted.map(|path| minimum(view, path)).min();
@@ -276,6 +282,13 @@ impl Schedule {
         self.count(self.path);
     }
 
+    /// What has no `gt`, `lt` and `st` has changed in a way that isn't known.
+    pub(super) fn count_plain(&mut self, view: &View<'_>) {
+        for resource in plain(view, self.path) {
+            self.count_for(view, resource);
+        }
+    }
+
     /// Something counts that the server may not be able to read. All of an Object Instance that the server
     /// neither has nor may read counts when it may: until then it needs no place here.
     fn count_for(&mut self, view: &View<'_>, path: Path) {
@@ -284,7 +297,8 @@ impl Schedule {
         }
     }
 
-    fn count(&mut self, path: Path) {
+    /// Something counts.
+    pub(super) fn count(&mut self, path: Path) {
         let Err(place) = self.counted.binary_search(&path) else {
             return;
         };
@@ -295,6 +309,12 @@ impl Schedule {
             self.counted.push(self.path);
         }
     }
+}
+
+/// The Resources at a path that the server may read, and of which every change counts.
+pub(super) fn plain(view: &View<'_>, path: Path) -> impl Iterator<Item = Path> {
+    let all = view.resources(path);
+    all.filter(|resource| !has_thresholds(&view.conditions(*resource)))
 }
 
 /// Whether what has counted at a path may be sent: the server may read it, or an Object Instance that it

@@ -96,7 +96,8 @@ impl Reporting {
         }
         let account = observer.account;
         let told = observation.schedule.stored(&view, context.now);
-        self.stored.push(account, id, context.now, payload, told);
+        let at = context.now.into();
+        self.stored.push(account, id, at, payload, told);
         self.arm(context, id);
     }
 

@@ -11,7 +11,10 @@ use super::{
     super::{event::AccountId, timers::ObservationId},
     schedule::Told,
 };
-use crate::coap::{NotificationId, Resource};
+use crate::{
+    coap::{NotificationId, Resource},
+    machine::Past,
+};
 
 /// How often a stored notification is sent whose blocks the server doesn't fetch.
 const MOST_ATTEMPTS: u8 = 3;
@@ -21,7 +24,7 @@ const MOST_ATTEMPTS: u8 = 3;
 pub(super) struct StoredNotification {
     pub(super) observation: ObservationId,
     /// When it would have been sent.
-    pub(super) at: Instant,
+    pub(super) at: Past,
     pub(super) payload: Vec<u8>,
     pub(super) told: Told,
     /// Counts up through all accounts.
@@ -33,7 +36,7 @@ pub(super) struct StoredNotification {
 /// The stored notifications of all accounts, each in the order in which they became due.
 #[derive(Debug)]
 pub(super) struct Stored {
-    by_account: BTreeMap<AccountId, Queue>,
+    pub(super) by_account: BTreeMap<AccountId, Queue>,
     /// How many an account may have, and how many bytes of payload.
     most: usize,
     most_bytes: usize,
@@ -43,13 +46,13 @@ pub(super) struct Stored {
 /// The stored notifications of one account.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    notifications: VecDeque<StoredNotification>,
+    pub(super) notifications: VecDeque<StoredNotification>,
     bytes: usize,
     /// How many had to go: for newer ones, because their server may not read them any more, or because it
     /// didn't fetch them.
-    dropped: u64,
+    pub(super) dropped: u64,
     /// Of observations without a newer one: what had counted for those that went.
-    owed: BTreeMap<ObservationId, Vec<Path>>,
+    pub(super) owed: BTreeMap<ObservationId, Vec<Path>>,
     under_way: Option<UnderWay>,
     /// When to try again if there was no room to send one, or when the blocks of the one under way are no
     /// longer asked for, as the machine's timer queue has it.
@@ -190,7 +193,7 @@ impl Stored {
         &mut self,
         account: AccountId,
         observation: ObservationId,
-        at: Instant,
+        at: Past,
         payload: Vec<u8>,
         mut told: Told,
     ) {
@@ -417,7 +420,7 @@ impl Queue {
 
     /// What had counted for a notification that is gone is told later; also if nothing had, as it was due
     /// after the Maximum Period.
-    fn owe(&mut self, observation: ObservationId, counted: Vec<Path>) {
+    pub(super) fn owe(&mut self, observation: ObservationId, counted: Vec<Path>) {
         add_paths(self.owed.entry(observation).or_default(), counted);
     }
 

@@ -99,6 +99,16 @@ impl Observation {
         open.is_some()
     }
 
+    /// The entry as it is if the confirmable notification that has no outcome yet won't have one, and whether there is
+    /// one.
+    pub(super) fn settled(&self) -> (coap::Observer, bool) {
+        let mut entry = self.observer.entry.clone();
+        if let Some(notification) = self.open {
+            entry.was_not_sent(notification);
+        }
+        (entry, self.open.is_some())
+    }
+
     /// Whether a notification to its observer is one of this observation, and not of an earlier one
     /// with the same token.
     pub(super) fn has_sent(&self, notification: NotificationId) -> bool {

@@ -1,7 +1,7 @@
 //! The numbers of Resources with `gt`, `lt` or `st`: what was seen last, and what was sent last
 //! (TS 5.1.2).
 
-use alloc::vec::Vec;
+use alloc::{collections::BTreeMap, vec::Vec};
 use core::cmp::Ordering;
 
 use lwm2m_core::{NotificationConditions, Path, ValueRef};
@@ -82,6 +82,41 @@ fn crosses(threshold: Option<f64>, before: Number, after: Number) -> bool {
     }
 }
 
+/// A number in a snapshot. Not every format has all Floats, so these are their bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+enum NumberRecord {
+    Integer(i64),
+    Float(u64),
+}
+
+impl NumberRecord {
+    const fn of(number: Number) -> Self {
+        match number {
+            Number::Integer(number) => Self::Integer(number),
+            Number::Float(number) => Self::Float(number.to_bits()),
+        }
+    }
+
+    /// The number, if it is of the type of another one.
+    const fn like(self, other: Number) -> Option<Number> {
+        match (self, other) {
+            (Self::Integer(number), Number::Integer(_)) => Some(Number::Integer(number)),
+            (Self::Float(bits), Number::Float(_)) => Some(Number::Float(f64::from_bits(bits))),
+            _ => None,
+        }
+    }
+}
+
+/// A number that is watched, in a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(super) struct WatchedRecord {
+    at: Path,
+    seen: Option<NumberRecord>,
+    sent: Option<NumberRecord>,
+}
+
 /// The numbers that one observation watches, by path. Of a multiple Resource each Resource Instance
 /// counts on its own.
 #[derive(Clone, Debug, Default)]
@@ -111,6 +146,8 @@ impl Watched {
 }
 
 impl Values {
+    pub(super) const NONE: Self = Self(Vec::new());
+
     /// Begins to watch a Resource, unless it is watched already. Its present value is taken for the one
     /// that was sent last: without `gt`, `lt` and `st` every change counted, so any other one will be
     /// sent before a step matters.
@@ -173,6 +210,40 @@ impl Values {
             let known = place.ok().and_then(|place| sent.0.get(place));
             watched.sent = known.and_then(|known| known.sent);
         }
+    }
+
+    pub(super) fn record(&self) -> Vec<WatchedRecord> {
+        let record = |watched: &Watched| WatchedRecord {
+            at: watched.at,
+            seen: watched.seen.map(NumberRecord::of),
+            sent: watched.sent.map(NumberRecord::of),
+        };
+        self.0.iter().map(record).collect()
+    }
+
+    /// What a snapshot has of these Resources, as far as the tree has numbers of that type there. Those that it doesn't
+    /// have aren't watched.
+    pub(super) fn restored(
+        tree: &ObjectTree,
+        resources: impl Iterator<Item = Path>,
+        records: &[WatchedRecord],
+    ) -> Self {
+        let by_path = records.iter().map(|record| (record.at, record));
+        let by_path: BTreeMap<Path, &WatchedRecord> = by_path.collect();
+        let mut values = Self::default();
+        for resource in resources {
+            let mut known = by_path.range(resource..);
+            if known.next().is_none_or(|(at, _)| !resource.contains(at)) {
+                continue;
+            }
+            values.look(tree, resource, |watched, value| {
+                let record = by_path.get(&watched.at);
+                let restored = |number: Option<NumberRecord>| number?.like(value);
+                watched.seen = record.and_then(|record| restored(record.seen));
+                watched.sent = record.and_then(|record| restored(record.sent));
+            });
+        }
+        values
     }
 
     /// Shows each number of a Resource, and marks what was found.

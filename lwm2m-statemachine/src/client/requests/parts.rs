@@ -40,6 +40,11 @@ pub(in crate::client) struct Requests {
 }
 
 impl Requests {
+    /// Where the Objects are.
+    pub(in crate::client) const fn root(&self) -> &Root {
+        &self.root
+    }
+
     pub(in crate::client) fn new(config: &ClientConfig, root: Root) -> Self {
         // A request that the endpoint has forgotten can no longer be answered.
         let remembered = config.coap.transmission.non_lifetime();

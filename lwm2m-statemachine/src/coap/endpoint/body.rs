@@ -111,13 +111,13 @@ impl Hash for Resource {
 
 impl Resource {
     /// Not a resource: no request addresses it.
-    pub(super) const NONE: Self = Self {
+    pub(crate) const NONE: Self = Self {
         key: 0,
         block2: NO_BLOCK,
     };
 
     /// The Block2 option of the request.
-    pub(super) fn block2(&self) -> Option<BlockOption> {
+    pub(crate) fn block2(&self) -> Option<BlockOption> {
         BlockOption::from_value(self.block2)
     }
 }

@@ -11,6 +11,15 @@ use super::{
     options::NotifyOptions,
 };
 use crate::{coap::token::Token, machine::Peer};
+#[cfg(feature = "client")]
+use crate::{
+    coap::{
+        endpoint::body::Resource,
+        message::{MessageRef, MessageType},
+        message_buf::MessageBuf,
+    },
+    machine::{Channel, Past},
+};
 
 impl<P: Peer> Endpoint<P> {
     /// Sends a notification: a response to the request with that token, which carried Observe: 0.
@@ -106,9 +115,32 @@ impl<P: Peer> Endpoint<P> {
 
     /// Creates the entry of an observer from `now` on. To be called for a request with Observe: 0,
     /// before it is answered with a success that has an Observe option.
-    pub const fn observer(&self, now: Instant, responder: &Responder) -> Observer {
+    pub fn observer(&self, now: Instant, responder: &Responder) -> Observer {
         let since = self.layers.exchanges.notifications.next_id();
         Observer::new(now, responder, since)
+    }
+
+    /// The resource that this request addresses.
+    #[cfg(feature = "client")]
+    pub(crate) fn resource_of(&self, request: MessageBuf) -> Resource {
+        let wire = request.finish(MessageType::Confirmable, 0, Token::EMPTY);
+        let request = MessageRef::parse(wire.as_ref());
+        request.map_or(Resource::NONE, |request| {
+            let context = self.layers.blockwise.context(&request, Channel::Udp);
+            context.resource()
+        })
+    }
+
+    /// The entry of an observer from before a restart, whose last confirmable notification was sent then.
+    #[cfg(feature = "client")]
+    pub(crate) const fn observer_again(
+        &self,
+        confirmed: Past,
+        token: Token,
+        resource: Resource,
+    ) -> Observer {
+        let since = self.layers.exchanges.notifications.next_id();
+        Observer::since(confirmed, (token, resource), since)
     }
 
     /// Sends a notification like [`notify`](Self::notify) to an observer. It is confirmable if

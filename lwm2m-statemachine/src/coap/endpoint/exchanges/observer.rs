@@ -5,13 +5,16 @@ use core::time::Duration;
 
 use lwm2m_core::Instant;
 
-use crate::coap::{
-    endpoint::{
-        body::Resource,
-        event::{NotificationId, Responder},
-        options::NotifyOptions,
+use crate::{
+    coap::{
+        endpoint::{
+            body::Resource,
+            event::{NotificationId, Responder},
+            options::NotifyOptions,
+        },
+        token::Token,
     },
-    token::Token,
+    machine::Past,
 };
 
 /// An entry of the list of observers, which the application stores together with the peer (RFC 7641
@@ -25,9 +28,9 @@ pub struct Observer {
     /// The first notification that may belong to this observation.
     since: NotificationId,
     /// When the last confirmable notification was sent, or the observation began.
-    confirmed: Instant,
+    confirmed: Past,
     /// The notification sent then, and the previous value of `confirmed`.
-    last: Option<(NotificationId, Instant)>,
+    last: Option<(NotificationId, Past)>,
 }
 
 impl Observer {
@@ -36,14 +39,29 @@ impl Observer {
     pub const CONFIRM_AFTER: Duration = Duration::from_secs(24 * 3600);
 
     /// Creates an observer from `now` on for this request.
-    pub(crate) const fn new(now: Instant, responder: &Responder, since: NotificationId) -> Self {
+    pub(crate) fn new(now: Instant, responder: &Responder, since: NotificationId) -> Self {
+        Self::since(now.into(), (responder.token(), responder.resource()), since)
+    }
+
+    /// Creates the entry of an observer that was confirmed then.
+    pub(crate) const fn since(
+        confirmed: Past,
+        (token, resource): (Token, Resource),
+        since: NotificationId,
+    ) -> Self {
         Self {
-            token: responder.token(),
-            resource: responder.resource(),
+            token,
+            resource,
             since,
-            confirmed: now,
+            confirmed,
             last: None,
         }
+    }
+
+    /// How long ago the last confirmable notification was sent, or the observation began.
+    #[cfg(feature = "client")]
+    pub(crate) fn unconfirmed(&self, now: Instant) -> Duration {
+        self.confirmed.age(now)
     }
 
     /// The token of the request; together with the peer it identifies the observer.
@@ -81,7 +99,7 @@ impl Observer {
 
     /// The options for a notification at `now`.
     pub(crate) fn options(&self, now: Instant, options: NotifyOptions) -> NotifyOptions {
-        let unconfirmed = now.saturating_duration_since(self.confirmed);
+        let unconfirmed = self.confirmed.age(now);
         NotifyOptions {
             confirmable: options.confirmable || unconfirmed >= Self::CONFIRM_AFTER,
             resource: Some(self.resource),
@@ -90,7 +108,7 @@ impl Observer {
     }
 
     /// Records that a notification was sent at `now` with these options.
-    pub(crate) const fn note(
+    pub(crate) fn note(
         &mut self,
         now: Instant,
         notification: NotificationId,
@@ -98,7 +116,7 @@ impl Observer {
     ) {
         if options.confirmable {
             self.last = Some((notification, self.confirmed));
-            self.confirmed = now;
+            self.confirmed = now.into();
         }
     }
 }

@@ -1,0 +1,252 @@
+//! What a snapshot has is there again after a restart, by the rules of what is live: what could not begin, or be stored
+//! now, isn't restored, and the bounds are those of the configuration.
+
+use alloc::{boxed::Box, collections::BTreeSet, vec::Vec};
+use core::convert::Infallible;
+
+use lwm2m_core::{
+    ContentFormat, InstanceId, ObjectId, Operation, Path, ShortServerId,
+    codec::{Event, Scope, Sink},
+};
+use lwm2m_objects::{Object, ObjectTree};
+
+use super::{
+    super::{
+        config::Root,
+        event::{AccountId, AccountRole, AccountStatus, RegistrationState},
+        registrations::Registrations,
+        span::Downtime,
+        timers::ObservationId,
+    },
+    numbers::Numbers,
+    parts::{Context, Reporting},
+    record::{
+        ObservationRecord, QueueRecord, ReportingRecord, ScheduleRecord, SentRecord, StoredRecord,
+        digest,
+    },
+    schedule::{Delivered, MOST_COUNTED, Schedule, Shown, Told},
+    table::{Observation, Observer},
+    values::Values,
+    view::View,
+};
+use crate::{coap::Resource, downlink::payload};
+
+impl Reporting {
+    /// Goes on with what was kept, for the registrations that go on. What has changed since then counts.
+    pub(in crate::client) fn restore(
+        &mut self,
+        context: &mut Context<'_>,
+        record: &ReportingRecord,
+        root: &Root,
+        downtime: Downtime,
+    ) {
+        self.numbers = Numbers::restored(record.number, downtime);
+        let all = record.observations.iter();
+        let ids: Vec<Option<ObservationId>> = all
+            .map(|observation| self.restore_observation(context, observation, (root, downtime)))
+            .collect();
+        for queue in &record.queues {
+            self.restore_queue(context, queue, &ids, downtime);
+        }
+        for id in ids.into_iter().flatten() {
+            self.arm(context, id);
+        }
+    }
+
+    /// An observation that could begin now. One of something that is gone is there to be ended with an error.
+    fn restore_observation(
+        &mut self,
+        context: &mut Context<'_>,
+        record: &ObservationRecord,
+        (root, downtime): (&Root, Downtime),
+    ) -> Option<ObservationId> {
+        let account = AccountId::new(record.account);
+        let server = registered_server(context.registrations, account)?;
+        let (path, format) = (record.path, record.format);
+        let is_known = self.table.find(account, record.token).is_some();
+        let has_room = self.table.count_of(account) < self.most;
+        if is_known || !has_room || !can_be_observed(context.tree, path, format) {
+            return None;
+        }
+        let request = record
+            .request
+            .map(|request| request.request(root, path, format));
+        let resource = match request {
+            Some(Ok(request)) => context.endpoint.resource_of(request),
+            // Further blocks are read anew.
+            _ => Resource::NONE,
+        };
+        let confirmed = downtime.past(record.unconfirmed);
+        let entry = context
+            .endpoint
+            .observer_again(confirmed, record.token, resource);
+        let observer = Observer {
+            server,
+            account,
+            entry,
+        };
+        let view = context.view(&observer, path);
+        let schedule = record.schedule.restored(&view, path, downtime);
+        let observation = Observation::new(observer, path, format, schedule);
+        Some(self.table.insert(observation))
+    }
+
+    fn restore_queue(
+        &mut self,
+        context: &mut Context<'_>,
+        record: &QueueRecord,
+        ids: &[Option<ObservationId>],
+        downtime: Downtime,
+    ) {
+        let account = AccountId::new(record.account);
+        let id_of = |place: u32| {
+            let place = usize::try_from(place).ok()?;
+            ids.get(place).copied().flatten()
+        };
+        for stored in &record.notifications {
+            let id = id_of(stored.observation);
+            if let Some(id) = id
+                && let Some(observation) = self.table.get(id)
+                && observation.observer.account == account
+                && let Some(told) = stored.restored(context, observation)
+            {
+                let at = downtime.past(stored.told.age);
+                self.stored
+                    .push(account, id, at, stored.payload.clone(), told);
+            }
+        }
+        let Some(queue) = self.stored.queue_mut(account) else {
+            return;
+        };
+        queue.dropped = queue.dropped.saturating_add(record.dropped);
+        for (place, counted) in &record.owed {
+            if let Some(id) = id_of(*place)
+                && let Some(observation) = self.table.get(id)
+                && observation.observer.account == account
+            {
+                queue.owe(id, within(observation.path, counted));
+            }
+        }
+    }
+}
+
+/// The server of an account, if the Client is registered with it.
+fn registered_server(registrations: &Registrations, account: AccountId) -> Option<ShortServerId> {
+    let mut all = registrations.statuses();
+    let is_registered = |status: &AccountStatus| status.state == RegistrationState::Registered;
+    let status = all.find(|status| status.id == account);
+    match status.filter(is_registered)?.role {
+        AccountRole::Server(server) => Some(server),
+        AccountRole::BootstrapServer | AccountRole::Unknown => None,
+    }
+}
+
+/// Whether an observation of this path could have begun with this format, if there is something at the path now.
+fn can_be_observed(tree: &ObjectTree, path: Path, format: ContentFormat) -> bool {
+    let target = tree.target(path);
+    let in_json = target.object().is_none_or(Object::supports_json);
+    path.object()
+        .is_some_and(|object| object != ObjectId::SECURITY)
+        && path.resource_instance().is_none()
+        && payload::supports(format)
+        && payload::carries(format, Scope::answer(path))
+        && (in_json || format != ContentFormat::JSON)
+        && (!target.exists() || target.supports(Operation::Observe))
+}
+
+impl ScheduleRecord {
+    fn restored(&self, view: &View<'_>, path: Path, downtime: Downtime) -> Schedule {
+        let mut schedule = Schedule::since(path, downtime.past(self.latest.age));
+        for counted in within(path, &self.counted) {
+            schedule.count(counted);
+        }
+        schedule.values = self.latest.values(view, path);
+        schedule.shown = self.latest.shown(view, path);
+        schedule.delivered = self.delivered.as_ref().map(|delivered| {
+            Box::new(Delivered {
+                sent: downtime.past(delivered.age),
+                values: delivered.values(view, path),
+                shown: delivered.shown(view, path),
+            })
+        });
+        if let Path::Object(object) = path {
+            let shown = self.latest.shown.iter().flatten();
+            let gone = shown.map(|instance| Path::Instance(object, *instance));
+            for instance in gone.filter(|instance| !view.exists(*instance)) {
+                schedule.count(instance);
+            }
+        }
+        schedule.rearm(view);
+        if self.digest != Some(digest(view, path)) {
+            schedule.count_plain(view);
+        }
+        schedule
+    }
+}
+
+impl SentRecord {
+    fn values(&self, view: &View<'_>, path: Path) -> Values {
+        Values::restored(view.tree, view.with_thresholds(path), &self.values)
+    }
+
+    /// Those that are still there.
+    fn shown(&self, view: &View<'_>, path: Path) -> Shown {
+        let Path::Object(object) = path else {
+            return None;
+        };
+        let all = view.tree.instances(object);
+        let shown: BTreeSet<&InstanceId> = self.shown.iter().flatten().collect();
+        Some(all.filter(|instance| shown.contains(instance)).collect())
+    }
+}
+
+impl StoredRecord {
+    /// What it tells, if its payload is one of the observation, and can have all that it is said to have.
+    fn restored(&self, context: &mut Context<'_>, observation: &Observation) -> Option<Told> {
+        let Observation { path, format, .. } = *observation;
+        let shown = self.told.shown.as_deref().unwrap_or_default();
+        let is_object = path.instance().is_none();
+        if shown.len() > self.payload.len() || !is_object && !shown.is_empty() {
+            return None;
+        }
+        let mut anything = Anything;
+        payload::decode(
+            format,
+            &self.payload,
+            Scope::answer(path),
+            context.tree,
+            &mut anything,
+        )
+        .ok()?;
+        let view = context.view(&observation.observer, path);
+        let mut shown = shown.to_vec();
+        shown.sort_unstable();
+        shown.dedup();
+        Some(Told {
+            counted: within(path, &self.counted),
+            values: self.told.values(&view, path),
+            shown: is_object.then_some(shown),
+        })
+    }
+}
+
+/// What has counted of what is observed, in ascending order. If it is too much, all of it counts.
+fn within(observed: Path, counted: &[Path]) -> Vec<Path> {
+    let counted = counted.iter().filter(|path| observed.contains(path));
+    let counted: BTreeSet<Path> = counted.copied().collect();
+    if counted.len() > MOST_COUNTED {
+        return [observed].into();
+    }
+    counted.into_iter().collect()
+}
+
+/// Takes any payload.
+struct Anything;
+
+impl Sink for Anything {
+    type Error = Infallible;
+
+    fn event(&mut self, _: Event<'_>) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
