@@ -16,6 +16,7 @@ mod download;
 mod target;
 
 use alloc::{
+    boxed::Box,
     collections::{BTreeMap, BTreeSet},
     string::String,
     vec::Vec,
@@ -50,7 +51,7 @@ pub(super) struct Downloads {
     running: BTreeSet<Path>,
     /// The others.
     waiting: BTreeSet<Path>,
-    config: DownloadConfig,
+    config: Box<DownloadConfig>,
     random: Random,
     /// Whether the Client has started. None runs before.
     is_started: bool,
@@ -84,12 +85,12 @@ impl Downloads {
         self.all.len()
     }
 
-    pub(super) const fn new(config: DownloadConfig, random: Random) -> Self {
+    pub(super) fn new(config: DownloadConfig, random: Random) -> Self {
         Self {
             all: BTreeMap::new(),
             running: BTreeSet::new(),
             waiting: BTreeSet::new(),
-            config,
+            config: Box::new(config),
             random,
             is_started: false,
             is_offline: false,
