@@ -13,6 +13,8 @@
 //! | [`listening`] | a Client with which its Bootstrap-Server may begin a session |
 //! | [`server`] | a Server or Bootstrap-Server with DTLS below it, beside clients without |
 //! | [`sessions`] | all sessions of a server, and those that others begin with a Client |
+//! | `deliver` | how datagrams get from a session, or past it, to the machine above |
+//! | `news` | what waits until the application fetches it |
 //! | [`suite`] | the cipher suites, and which library has them |
 //! | [`names`] | the names in a certificate, and whether they name a host |
 //! | `certificate` | what an X.509 certificate says; feature `dtls` |
@@ -24,9 +26,11 @@
 pub mod certificate;
 pub mod client;
 pub mod credentials;
+mod deliver;
 pub mod library;
 pub mod listening;
 pub mod names;
+mod news;
 #[cfg(feature = "dtls")]
 pub mod pure;
 pub mod record;

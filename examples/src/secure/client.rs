@@ -20,6 +20,8 @@ pub use self::failure::{
 };
 use super::{
     credentials::{Account, ClientCredentials, ProvenIdentity, UnusableAccount},
+    deliver::deliver,
+    news::News,
     session::{DtlsSession, DtlsStack, Output, Refusal, SHORT_MESSAGE, SessionError, StackError},
 };
 
@@ -53,8 +55,8 @@ pub struct SecureClient<D: DtlsStack> {
     /// Those that the application has been told to close since the Client's last event. The Client may
     /// have an event of its own for one that has failed meanwhile.
     over: Vec<ConnectionId>,
-    failures: VecDeque<ConnectionFailure>,
-    unsent: VecDeque<Unsent>,
+    failures: News<ConnectionFailure>,
+    unsent: News<Unsent>,
     expired: Expired,
     /// Connections whose servers don't answer.
     silent: Vec<ConnectionId>,
@@ -86,8 +88,8 @@ impl<D: DtlsStack> SecureClient<D> {
             events: VecDeque::new(),
             held: VecDeque::new(),
             over: Vec::new(),
-            failures: VecDeque::new(),
-            unsent: VecDeque::new(),
+            failures: News::new(FAILURES),
+            unsent: News::new(FAILURES),
             expired: Expired::new(),
             silent: Vec::new(),
             now: Instant::ZERO,
@@ -182,13 +184,13 @@ impl<D: DtlsStack> SecureClient<D> {
     /// Why connections have failed since the last call, the oldest first; their names are over. Fetch it
     /// when the events are drained; the oldest is forgotten when more than 64 wait.
     pub fn next_failure(&mut self) -> Option<ConnectionFailure> {
-        self.failures.pop_front()
+        self.failures.fetch()
     }
 
     /// What wasn't sent since the last call, the oldest first. Fetch it when the events are drained; the oldest is
     /// forgotten when more than 64 wait.
     pub fn next_unsent(&mut self) -> Option<Unsent> {
-        self.unsent.pop_front()
+        self.unsent.fetch()
     }
 
     /// What the server of a connection has proved, as long as the session lives.
@@ -239,12 +241,8 @@ impl<D: DtlsStack> SecureClient<D> {
             }
             Output::Payload(payload) => {
                 if let Some(peer) = &*peer {
-                    let result = peer.with(|identity| {
-                        let mut datagram = Datagram::new(connection, payload);
-                        datagram.channel = *channel;
-                        datagram.identity = identity;
-                        client.handle_datagram(now, datagram)
-                    });
+                    let way = (connection, *channel);
+                    let result = deliver(client, now, way, peer, payload);
                     coap = coap.and(result);
                 }
             }
@@ -263,11 +261,7 @@ impl<D: DtlsStack> SecureClient<D> {
 
     fn fail(&mut self, now: Instant, connection: ConnectionId, reason: FailedBecause) {
         let is_expired = reason == SessionError::Refused(Refusal::Expired).into();
-        if self.failures.len() >= FAILURES {
-            self.failures.pop_front();
-        }
-        self.failures
-            .push_back(ConnectionFailure { connection, reason });
+        self.failures.tell(ConnectionFailure { connection, reason });
         let expired = is_expired.then(|| self.server_of(connection)).flatten();
         self.hold(connection);
         self.lost(now, connection);
@@ -277,10 +271,7 @@ impl<D: DtlsStack> SecureClient<D> {
     }
 
     fn leave_unsent(&mut self, connection: ConnectionId, length: usize) {
-        if self.unsent.len() >= FAILURES {
-            self.unsent.pop_front();
-        }
-        self.unsent.push_back(Unsent { connection, length });
+        self.unsent.tell(Unsent { connection, length });
     }
 
     /// Has the application close a connection, once.

@@ -3,7 +3,7 @@
 mod accounts;
 
 use core::fmt;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use lwm2m_core::Instant;
 use lwm2m_statemachine::{
@@ -18,6 +18,8 @@ use self::accounts::{Accounts, Dates};
 use super::{
     client::{ClientDatagramError, SecureClient},
     credentials::{Expiry, ProvenIdentity},
+    deliver::{deliver, from_peer},
+    news::News,
     record,
     session::{DtlsStack, SessionError, StackError},
     sessions::{Bounds, End, Event, Sessions, Usage, Useless},
@@ -50,7 +52,7 @@ pub struct ListeningClient<A, D: DtlsStack> {
     /// What is done about the dates of certificates.
     dates: Dates,
     taken: Taken,
-    news: VecDeque<InboundNews<A>>,
+    news: News<InboundNews<A>>,
     /// The time of the last call.
     now: Instant,
     /// What is being sent.
@@ -168,7 +170,7 @@ impl<A: Peer, D: DtlsStack> ListeningClient<A, D> {
             read: Accounts::default(),
             dates: Dates::new(expiry, D::names, D::validity),
             taken: Taken::default(),
-            news: VecDeque::new(),
+            news: News::new(NEWS),
             now: Instant::ZERO,
             buffer: Vec::new(),
         }
@@ -185,7 +187,7 @@ impl<A: Peer, D: DtlsStack> ListeningClient<A, D> {
     /// What became of sessions that the other side began. Fetch it when the events are drained; the oldest is
     /// forgotten when more than 64 wait.
     pub fn next_news(&mut self) -> Option<InboundNews<A>> {
-        self.news.pop_front()
+        self.news.fetch()
     }
 
     /// How many sessions the other side has begun.
@@ -234,7 +236,7 @@ impl<A: Peer, D: DtlsStack> ListeningClient<A, D> {
         self.read = accounts.clone();
         self.accounts = accounts;
         if let Err(error) = self.sessions.serve(&self.accounts.credentials(&self.dates)) {
-            tell(&mut self.news, InboundNews::Unusable(error));
+            self.news.tell(InboundNews::Unusable(error));
             self.accounts = Accounts::default();
             // The keys of before mustn't stay. A library that can't do without any is asked for no session.
             let without = self.accounts.credentials(&self.dates);
@@ -283,7 +285,7 @@ struct Inside<'s, A, D: DtlsStack> {
     secure: &'s mut SecureClient<D>,
     accounts: &'s Accounts,
     taken: &'s mut Taken,
-    news: &'s mut VecDeque<InboundNews<A>>,
+    news: &'s mut News<InboundNews<A>>,
     result: Result<(), DatagramError>,
 }
 
@@ -306,28 +308,20 @@ impl<A: Peer, D: DtlsStack> Inside<'_, A, D> {
                 let Some(connection) = self.taken.connection(number) else {
                     return;
                 };
-                let result = peer.with(|identity| {
-                    let datagram = Datagram {
-                        from: connection,
-                        payload,
-                        channel: Channel::Udp,
-                        multicast: false,
-                        identity,
-                    };
-                    self.secure.client.handle_datagram(now, datagram)
-                });
+                let way = (connection, Channel::Udp);
+                let result = deliver(&mut self.secure.client, now, way, peer, payload);
                 self.result = self.result.and(result);
             }
             Event::Ended { number, why, .. } => {
                 if let Some(connection) = self.taken.remove(number) {
                     self.secure.lost(now, connection);
                     let why = why.clone();
-                    tell(self.news, InboundNews::Ended { connection, why });
+                    self.news.tell(InboundNews::Ended { connection, why });
                 }
             }
             Event::Failed { address, why } => {
                 let (address, why) = (address.clone(), why.clone());
-                tell(self.news, InboundNews::Failed { address, why });
+                self.news.tell(InboundNews::Failed { address, why });
             }
         }
     }
@@ -350,22 +344,15 @@ impl<A: Peer, D: DtlsStack> Inside<'_, A, D> {
                     account,
                     connection,
                 };
-                tell(self.news, news);
+                self.news.tell(news);
                 true
             }
             Err(why) => {
-                tell(self.news, InboundNews::Refused { address, why });
+                self.news.tell(InboundNews::Refused { address, why });
                 false
             }
         }
     }
-}
-
-fn tell<A>(news: &mut VecDeque<InboundNews<A>>, one: InboundNews<A>) {
-    if news.len() >= NEWS {
-        news.pop_front();
-    }
-    news.push_back(one);
 }
 
 impl<A: Peer, D: DtlsStack> Machine for ListeningClient<A, D> {
@@ -381,13 +368,7 @@ impl<A: Peer, D: DtlsStack> Machine for ListeningClient<A, D> {
         self.now = now;
         match datagram.from {
             ClientWay::Own(connection) => {
-                let datagram = Datagram {
-                    from: connection,
-                    payload: datagram.payload,
-                    channel: datagram.channel,
-                    multicast: datagram.multicast,
-                    identity: datagram.identity,
-                };
+                let datagram = from_peer(&datagram, connection);
                 Ok(self.secure.handle_datagram(now, datagram)?)
             }
             ClientWay::Inbound(_) if datagram.multicast => Err(ListeningDatagramError::NotExpected),

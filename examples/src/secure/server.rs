@@ -20,6 +20,8 @@ pub use self::{
 };
 use super::{
     credentials::{ClientCredentials, ProvenIdentity},
+    deliver::{deliver, from_peer},
+    news::News,
     session::{DtlsStack, SessionError},
     sessions::{Bounds, ConnectError, End, Event, Sessions, Usage, Useless},
 };
@@ -44,7 +46,7 @@ pub struct SecureServer<A, D: DtlsStack, M: Machine = Server<SecurePeer<A>>> {
     sessions: Sessions<A, D>,
     /// Those by short messages.
     by_sms: Option<Sessions<A, D>>,
-    news: VecDeque<SessionNews<A>>,
+    news: News<SessionNews<A>>,
     /// The events that were looked at and not fetched yet.
     events: VecDeque<M::Event>,
     /// The time of the last call.
@@ -117,7 +119,7 @@ impl<A: Peer, D: DtlsStack, M: ServerMachine<A>> SecureServer<A, D, M> {
             server,
             sessions: Sessions::new(stack, bounds),
             by_sms: None,
-            news: VecDeque::new(),
+            news: News::new(NEWS),
             events: VecDeque::new(),
             now: Instant::ZERO,
             buffer: Vec::new(),
@@ -144,7 +146,7 @@ impl<A: Peer, D: DtlsStack, M: ServerMachine<A>> SecureServer<A, D, M> {
     /// What became of sessions. Fetch it when the events are drained; the oldest is forgotten when more
     /// than 1,024 wait.
     pub fn next_news(&mut self) -> Option<SessionNews<A>> {
-        self.news.pop_front()
+        self.news.fetch()
     }
 
     /// Begins a session with a client over UDP, as the DTLS client: for a server-initiated bootstrap
@@ -235,13 +237,8 @@ impl<A: Peer, D: DtlsStack, M: ServerMachine<A>> SecureServer<A, D, M> {
         channel: Channel,
         datagram: &Datagram<'_, Transport<A>>,
     ) -> Result<(), SecureDatagramError> {
-        let datagram = Datagram {
-            from,
-            payload: datagram.payload,
-            channel,
-            multicast: datagram.multicast,
-            identity: datagram.identity,
-        };
+        let mut datagram = from_peer(datagram, from);
+        datagram.channel = channel;
         Ok(self.server.handle_datagram(now, datagram)?)
     }
 
@@ -299,7 +296,7 @@ impl<A: Peer, D: DtlsStack, M: ServerMachine<A>> SecureServer<A, D, M> {
 /// What the events of sessions go to.
 struct Inside<'s, A, M> {
     server: &'s mut M,
-    news: &'s mut VecDeque<SessionNews<A>>,
+    news: &'s mut News<SessionNews<A>>,
     /// Of the sessions.
     channel: Channel,
     result: Result<(), DatagramError>,
@@ -325,17 +322,8 @@ impl<A: Peer, M: ServerMachine<A>> Inside<'_, A, M> {
                 peer,
                 payload,
             } => {
-                let from = self.peer(address, number);
-                let result = peer.with(|identity| {
-                    let datagram = Datagram {
-                        from,
-                        payload,
-                        channel: self.channel,
-                        multicast: false,
-                        identity,
-                    };
-                    self.server.handle_datagram(now, datagram)
-                });
+                let way = (self.peer(address, number), self.channel);
+                let result = deliver(self.server, now, way, peer, payload);
                 self.result = self.result.and(result);
             }
             Event::Ended {
@@ -360,10 +348,7 @@ impl<A: Peer, M: ServerMachine<A>> Inside<'_, A, M> {
     }
 
     fn tell(&mut self, news: SessionNews<A>) {
-        if self.news.len() >= NEWS {
-            self.news.pop_front();
-        }
-        self.news.push_back(news);
+        self.news.tell(news);
     }
 }
 
