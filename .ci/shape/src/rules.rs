@@ -169,7 +169,7 @@ pub const ORDERS: &[Order] = &[
         within: "client::registrations",
         layers: &[
             &["action", "awake", "card", "disabled", "link", "location"],
-            &["links", "parameters"],
+            &["links", "news", "parameters"],
             &["lease", "context"],
             &["registration"],
             &["queue", "step"],

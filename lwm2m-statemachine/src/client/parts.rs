@@ -499,7 +499,7 @@ impl Parts {
         changed.extend(told.paths);
         let paths: Vec<Path> = held.paths.into_iter().collect();
         // An Update that follows must not tell of them, unless it tells something else.
-        self.registrations.note_news(&paths, true);
+        self.registrations.news.note(&paths, true);
         self.follow(now, changed);
         for (owner, changes) in own {
             if is_kept {
@@ -540,7 +540,7 @@ impl Parts {
     pub(super) fn came(&mut self, created: Vec<Change>) -> Result<Vec<Path>, WriteError> {
         let owners = self.owners(None, &created)?;
         if self.tree.is_holding() {
-            let is_held = self.registrations.holds_news();
+            let is_held = self.registrations.news.is_holding();
             self.bootstrap.meanwhile.came(created, is_held);
         }
         self.tree.change(owners)
@@ -656,9 +656,9 @@ impl Parts {
 
     /// What changes meanwhile leads to no Update by itself; the next one tells it.
     pub(super) fn hold_news<R>(&mut self, act: impl FnOnce(&mut Self) -> R) -> R {
-        self.registrations.hold_news(true);
+        self.registrations.news.hold(true);
         let result = act(self);
-        self.registrations.hold_news(false);
+        self.registrations.news.hold(false);
         result
     }
 
@@ -669,7 +669,7 @@ impl Parts {
     /// While a bootstrap is under way, it waits: nobody may learn of what that has written so far.
     pub(super) fn follow(&mut self, now: Instant, paths: impl IntoIterator<Item = Path>) {
         if self.tree.is_holding() {
-            let is_held = self.registrations.holds_news();
+            let is_held = self.registrations.news.is_holding();
             return self.bootstrap.meanwhile.changed(paths, is_held);
         }
         let mut paths: Vec<Path> = paths.into_iter().collect();
@@ -686,8 +686,8 @@ impl Parts {
                 .retain(|server| accounts::has_account(tree, server));
         }
         self.registrations.card_mut().supersede(&gone);
-        let is_held = self.registrations.holds_news();
-        self.registrations.note_news(&paths, is_held);
+        let is_held = self.registrations.news.is_holding();
+        self.registrations.news.note(&paths, is_held);
         let changed = Changed::of(&self.tree, paths);
         if changed.touches_accounts() {
             self.register(now, Registrations::reconcile);

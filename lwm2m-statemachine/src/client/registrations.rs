@@ -14,16 +14,14 @@ mod link;
 mod links;
 mod location;
 mod moving;
+mod news;
 mod parameters;
 mod queue;
 mod record;
 mod registration;
 mod step;
 
-use alloc::{
-    collections::{BTreeSet, VecDeque},
-    vec::Vec,
-};
+use alloc::{collections::VecDeque, vec::Vec};
 use core::time::Duration;
 
 use lwm2m_core::{InstanceId, Instant, ObjectId, Path, ShortServerId, Transport};
@@ -39,6 +37,7 @@ use self::{
     card::CardWatch,
     disabled::Disabled,
     lease::Lease,
+    news::HeldNews,
     queue::Queue,
     registration::Registration,
     step::{Others, Outcome, Step},
@@ -59,10 +58,6 @@ use crate::{
 
 /// The registrations of a Client, one for each account, and the names of their connections.
 #[derive(Debug)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "they are independent of one another"
-)]
 pub(super) struct Registrations {
     /// In the order of their accounts.
     all: Vec<Registration>,
@@ -71,10 +66,8 @@ pub(super) struct Registrations {
     /// Whether the application wants registrations.
     is_started: bool,
     is_offline: bool,
-    /// Whether what changes now is told with the next Update only.
-    holds_news: bool,
-    /// The Objects of which nothing is told before the next Update.
-    held: BTreeSet<ObjectId>,
+    /// What is told with the next Update only.
+    pub(super) news: HeldNews,
     /// Whether something has come to its end that others may have waited for.
     has_ended: bool,
     card: CardWatch,
@@ -93,8 +86,7 @@ impl Registrations {
             next_connection: 0,
             is_started: false,
             is_offline: false,
-            holds_news: false,
-            held: BTreeSet::new(),
+            news: HeldNews::default(),
             has_ended: false,
             card: CardWatch::default(),
             reports: VecDeque::new(),
@@ -232,29 +224,6 @@ impl Registrations {
     /// Sends an Update to every server whose information is out of date.
     pub(super) fn refresh(&mut self, context: &mut Context<'_>) {
         self.step_all(context, Registration::refresh);
-    }
-
-    /// From now on Objects and Object Instances that come and go don't lead to an Update; the next one tells them. Or
-    /// they do again.
-    pub(super) const fn hold_news(&mut self, holds: bool) {
-        self.holds_news = holds;
-    }
-
-    /// Whether what changes now is told with the next Update only.
-    pub(super) const fn holds_news(&self) -> bool {
-        self.holds_news
-    }
-
-    /// There are changes at these paths. If they are `is_held`, they are told with the next Update only.
-    pub(super) fn note_news(&mut self, paths: &[Path], is_held: bool) {
-        for path in paths.iter().filter(|path| path.resource().is_none()) {
-            match path.object() {
-                Some(object) if is_held => drop(self.held.insert(object)),
-                Some(object) => drop(self.held.remove(&object)),
-                None if is_held => {}
-                None => self.held.clear(),
-            }
-        }
     }
 
     /// Accounts may have come, gone or changed (TS 5.2.5).
@@ -680,7 +649,7 @@ impl Registrations {
             endpoint: context.endpoint,
             identity: &self.terms.identity,
             list: &mut context.list,
-            held: &self.held,
+            held: self.news.objects(),
             takes: self.terms.takes,
             retry: &mut self.terms.retry,
             is_started,
