@@ -50,7 +50,8 @@ impl Client {
         self.parts.smartcard_unread(now)
     }
 
-    /// What the Objects have from the smartcard. Save it with their values.
+    /// What the Objects have from the smartcard. Save it with their values, if you don't save a
+    /// [snapshot](Self::snapshot), which has it, too.
     pub const fn card_contents(&self) -> &CardContents {
         self.parts.registrations.card().contents()
     }

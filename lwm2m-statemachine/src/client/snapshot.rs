@@ -110,7 +110,8 @@ impl Client {
     ///
     /// Tree and snapshot need not be of one moment. If the tree is newer, the Client tells what has changed since, as
     /// with any other change. If it is older, servers may know values that are newer than those that the Client reads;
-    /// they hear of the older ones with the next notification.
+    /// they hear of the older ones with the next notification. What was stored when the snapshot was taken is sent, also
+    /// if it was sent since.
     ///
     /// # Errors
     ///

@@ -219,7 +219,7 @@ impl<'c> Bootstrapping<'c> {
     }
 
     /// How long the account of the Bootstrap-Server is still kept (TS E.1, Resource 12), to be saved across a restart;
-    /// `None` if it isn't purged.
+    /// `None` if it isn't purged. A [snapshot](super::Client::snapshot) has it, too.
     pub fn account_timeout(&self, now: Instant) -> Option<Duration> {
         self.parts.bootstrap.account_timeout(now)
     }

@@ -2,6 +2,7 @@
 
 mod bootstrap;
 mod damaged;
+mod life;
 mod registration;
 mod reporting;
 mod storing;
@@ -16,7 +17,7 @@ use serde_json::Value as Json;
 use crate::{hosts::Hosts, support::Sent};
 
 /// What a device saves.
-type Saved = (Snapshot, ClientSnapshot);
+pub(crate) type Saved = (Snapshot, ClientSnapshot);
 
 pub(crate) const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)

@@ -4,7 +4,9 @@
 use alloc::{collections::BTreeMap, vec::Vec};
 use core::{hash::Hasher as _, time::Duration};
 
-use lwm2m_core::{ContentFormat, InstanceId, Instant, Method, Path, ShortServerId, ValueRef};
+use lwm2m_core::{
+    ContentFormat, InstanceId, Instant, Method, ObjectId, Path, ResourceId, ShortServerId, ValueRef,
+};
 use lwm2m_objects::ObjectTree;
 use siphasher::sip::SipHasher13;
 
@@ -25,6 +27,9 @@ use super::{
     view::{View, default_periods},
 };
 use crate::coap::{BlockOption, Endpoint, MessageBuf, OptionError, Resource, Token};
+
+/// Current Time of the Device (TS E.4). That it goes on is no change.
+const CURRENT_TIME: Path = Path::Resource(ObjectId::DEVICE, InstanceId::ZERO, ResourceId::new(13));
 
 /// Information Reporting, in a snapshot.
 #[derive(Clone, Debug, PartialEq)]
@@ -268,7 +273,7 @@ impl QueueRecord {
 /// finds two values with the same one hides a change from nobody but itself.
 pub(super) fn digest(view: &View<'_>, path: Path) -> u64 {
     let mut digest = SipHasher13::new_with_keys(0, 0);
-    for resource in plain(view, path) {
+    for resource in plain(view, path).filter(|resource| *resource != CURRENT_TIME) {
         view.tree.visit(resource, |at, value| {
             at.segments().for_each(|id| digest.write_u16(id));
             write_value(&mut digest, value);

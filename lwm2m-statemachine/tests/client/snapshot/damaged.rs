@@ -169,7 +169,7 @@ fn mutation() -> impl Strategy<Value = Mutation> {
     ]
 }
 
-fn pick<'p>(index: prop::sample::Index, places: &'p [String]) -> &'p str {
+fn pick(index: prop::sample::Index, places: &[String]) -> &str {
     &places[index.index(places.len())]
 }
 

@@ -86,7 +86,7 @@ impl Hosts {
     }
 }
 
-fn is_newer(new: u32, old: u32) -> bool {
+pub(super) fn is_newer(new: u32, old: u32) -> bool {
     let half = 1 << 23;
     new > old && new - old < half || old > new && old - new > half
 }
@@ -153,6 +153,20 @@ fn what_has_changed_meanwhile_is_told_and_nothing_else() {
     hosts.resumes();
     assert_eq!(hosts.notified(b"a").0, 7);
     hosts.pass(seconds(1000));
+    assert!(hosts.is_silent());
+}
+
+/// TS E.4, Resource 13.
+#[test]
+fn that_the_clock_of_the_device_goes_on_is_no_change() {
+    let mut hosts = Hosts::with_sensors();
+    hosts.observe(b"a", "/3/0");
+    let (_, state) = saved(&hosts.client, hosts.now);
+    let mut tree = objects();
+    let time = lwm2m_core::Value::Time(1_800_000_000);
+    tree.set(path("/3/0/13"), time).unwrap();
+    hosts.boot(tree, &state, Some(seconds(10)));
+    hosts.resumes();
     assert!(hosts.is_silent());
 }
 
