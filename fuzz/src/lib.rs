@@ -18,6 +18,7 @@ mod program;
 mod queries;
 mod recording;
 mod smartcard;
+mod snapshot;
 mod text;
 mod tlv;
 
@@ -35,6 +36,7 @@ pub use self::{
     program::{LONGEST_LONG_PROGRAM, LONGEST_PROGRAM},
     queries::queries,
     smartcard::smartcard,
+    snapshot::snapshot,
     text::text,
     tlv::tlv,
 };
@@ -56,6 +58,7 @@ pub const TARGETS: &[Target] = &[
     ("paths", paths),
     ("queries", queries),
     ("smartcard", smartcard),
+    ("snapshot", snapshot),
     ("text", text),
     ("tlv", tlv),
 ];
