@@ -137,3 +137,19 @@ fn the_account_of_the_bootstrap_server_is_purged_in_time() {
     station.pass(seconds(1000));
     assert!(!has(&station, "/0/0"));
 }
+
+/// TS 5.2.3.2.
+#[cfg(feature = "smartcard")]
+#[test]
+fn what_comes_from_the_smartcard_is_known_after_a_restart() {
+    use lwm2m_statemachine::smartcard::{BootstrapFile, CardContents};
+
+    // Security Object Instances 1 and 2, and Server Object Instance 10, without anything in them.
+    let file = b"\x00\x02\x00\x10\x00\x00\x00\x00\x04\x00\x01\x00\x02\x00\x01\x00\x00\x02\x00\x0A";
+    let contents = CardContents::of(&BootstrapFile::decode(file).unwrap());
+    let mut station = Station::new(objects());
+    station.client.restore_card_contents(contents.clone());
+    station.restart(objects(), Some(seconds(1)));
+    assert!(!contents.is_empty());
+    assert_eq!(*station.client.card_contents(), contents);
+}
