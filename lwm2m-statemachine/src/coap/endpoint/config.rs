@@ -42,7 +42,8 @@ pub struct Config {
     /// assembled.
     pub stream_requests: bool,
     /// How long a block-wise transfer may be idle before its body is dropped;
-    /// [`EXCHANGE_LIFETIME`](TransmissionParameters::exchange_lifetime) if `None`.
+    /// [`EXCHANGE_LIFETIME`](TransmissionParameters::exchange_lifetime) if `None`, over SMS with its
+    /// [latency](Self::sms_latency).
     pub transfer_lifetime: Option<Duration>,
     /// How long the transfer of a body that the endpoint holds may take from the first block to the
     /// last, however regularly blocks arrive or are requested. Default: 1 hour, which leaves 3.5
@@ -96,7 +97,6 @@ impl Config {
     }
 
     /// EXCHANGE_LIFETIME with the latency of short messages.
-    #[cfg(feature = "bootstrap-server")]
     pub(crate) fn sms_exchange_lifetime(&self) -> Duration {
         self.over_sms().exchange_lifetime()
     }
@@ -173,7 +173,7 @@ impl Spans {
             exchange_lifetime: millis(parameters.exchange_lifetime()),
             non_lifetime: millis(parameters.non_lifetime()),
             sms: SmsSpans {
-                lifetime: millis(config.over_sms().exchange_lifetime()),
+                lifetime: millis(config.sms_exchange_lifetime()),
                 round_trip: millis(config.sms_round_trip()),
             },
             max_transmit_span: millis(parameters.max_transmit_span()),

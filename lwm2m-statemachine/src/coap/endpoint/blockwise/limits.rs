@@ -1,5 +1,7 @@
 //! The limits of block-wise transfer, derived from the configuration.
 
+use core::time::Duration;
+
 use lwm2m_core::{Code, CodeKind, Instant};
 
 use super::message::{self, BlockOptions};
@@ -128,26 +130,31 @@ pub(super) struct Times {
     /// How long a peer with an active transfer may be silent: the maximum initial retransmission
     /// timeout.
     pub(super) silence: u64,
+    /// How long one may be idle, over UDP and over SMS.
     lifetime: u64,
+    lifetime_over_sms: u64,
     deadline: u64,
 }
 
 impl Times {
     pub(super) fn new(config: &Config) -> Self {
         let parameters = &config.transmission;
-        let lifetime = config
-            .transfer_lifetime
-            .unwrap_or_else(|| parameters.exchange_lifetime());
+        let lifetime = |own: Duration| millis(config.transfer_lifetime.unwrap_or(own));
         Self {
             silence: millis(parameters.longest_ack_timeout()),
-            lifetime: millis(lifetime),
+            lifetime: lifetime(parameters.exchange_lifetime()),
+            lifetime_over_sms: lifetime(config.sms_exchange_lifetime()),
             deadline: millis(config.transfer_deadline),
         }
     }
 
     /// When the next block must have arrived.
-    pub(super) fn next_block(&self, now: Instant) -> Instant {
-        after(now, self.lifetime)
+    pub(super) fn next_block(&self, now: Instant, channel: Channel) -> Instant {
+        let lifetime = match channel {
+            Channel::Udp => self.lifetime,
+            Channel::Sms => self.lifetime_over_sms,
+        };
+        after(now, lifetime)
     }
 
     /// When a peer has repeated a request to which it got no answer.

@@ -118,6 +118,7 @@ impl BlockWise {
             let received = RequestBlock {
                 key: asking.body(),
                 record: asking.record,
+                channel: asking.context.channel,
                 block,
                 request,
             };

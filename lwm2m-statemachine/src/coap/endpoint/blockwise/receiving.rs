@@ -34,7 +34,7 @@ use crate::{
         message_buf::MessageBuf,
         option::{BlockOption, OptionNumber},
     },
-    machine::KeyedState,
+    machine::{Channel, KeyedState},
 };
 
 /// Handles the blocks of requests.
@@ -55,6 +55,7 @@ pub(super) struct RequestBlock<'r, 'd> {
     pub(super) key: BodyKey,
     /// The record of the request.
     pub(super) record: Key,
+    pub(super) channel: Channel,
     pub(super) block: BlockOption,
     pub(super) request: &'r MessageRef<'d>,
 }
@@ -162,6 +163,7 @@ impl Receiving {
         let id = TransferId(self.next_id);
         self.next_id = self.next_id.wrapping_add(1);
         let described = Description {
+            channel: received.channel,
             content_format: request.content_format(),
             announced,
         };

@@ -52,7 +52,7 @@ use crate::{
         option::{BlockOption, OptionNumber},
         token::Token,
     },
-    machine::{KeyedState, Random},
+    machine::{Channel, KeyedState, Random},
 };
 
 /// Handles responses that are too large for one message, and requests for their blocks.
@@ -199,7 +199,8 @@ impl Serving {
         };
         if is_splittable && !(is_whole && (offset == 0 || code != Code::CONTENT)) {
             let body = BodyKey::new(peer, context.resource);
-            return self.begin(now, body, message, block1, (offset, size), steps);
+            let there = (body, context.channel);
+            return self.begin(now, there, message, block1, (offset, size), steps);
         }
         let block2 = block2
             .filter(|_| is_splittable && offset == 0)
@@ -219,7 +220,7 @@ impl Serving {
     fn begin(
         &mut self,
         now: Instant,
-        key: BodyKey,
+        (key, channel): (BodyKey, Channel),
         message: MessageBuf,
         block1: Option<BlockOption>,
         (offset, size): (usize, usize),
@@ -250,7 +251,8 @@ impl Serving {
         // Whoever asks for a later block doesn't say which transfer that is of, so that all transfers of one
         // body share it (RFC 7959 §2.4, §2.6).
         if key.resource != Resource::NONE.key && !self.bodies.share(now, key, &etag, offset > 0) {
-            let body = new_body(now, &head, etag, Content::Bytes(body), offset > 0);
+            let content = Content::Bytes(body);
+            let body = new_body(now, channel, &head, etag, content, offset > 0);
             self.bodies.keep(now, key, body, steps);
         }
         answer
@@ -388,7 +390,8 @@ impl Serving {
         blocks.sort_unstable_by_key(|block| block.value());
         blocks.dedup();
         let content = SuppliedBody::new(source, waiters);
-        let body = new_body(now, message, etag, Content::Source(content), offset > 0);
+        let (content, channel) = (Content::Source(content), asking.context.channel);
+        let body = new_body(now, channel, message, etag, content, offset > 0);
         let is_kept = self.bodies.keep(now, key, body, steps);
         Ok(is_kept.then_some(blocks))
     }
@@ -434,7 +437,8 @@ impl Serving {
         let key = BodyKey::new(peer, random.next_u64());
         let etag = etag_of(message).unwrap_or_else(|| etag_from(random.next_u64()));
         let content = SuppliedBody::new(source, Vec::from([waiter]));
-        let body = new_body(now, message, etag, Content::Source(content), false);
+        let (content, channel) = (Content::Source(content), notice.channel);
+        let body = new_body(now, channel, message, etag, content, false);
         if !self.bodies.keep(now, key, body, steps) {
             return false;
         }
@@ -567,6 +571,7 @@ impl Serving {
 /// A body that begins to be served. It `is_read` if a later block than the first was asked for.
 fn new_body(
     now: Instant,
+    channel: Channel,
     message: &MessageBuf,
     etag: Vec<u8>,
     content: Content,
@@ -577,5 +582,5 @@ fn new_body(
         ..BlockOptions::default()
     };
     let head = message::message(message.code(), message.options(), options, &[]);
-    ServedBody::new(now, head, etag, content, is_read)
+    ServedBody::new(now, channel, head, etag, content, is_read)
 }

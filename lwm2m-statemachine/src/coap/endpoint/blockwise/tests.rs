@@ -268,6 +268,23 @@ fn what_does_not_come_on_is_given_up_when_it_is_due() {
 }
 
 #[test]
+fn a_body_over_sms_may_be_idle_for_as_long_as_short_messages_take() {
+    let exchange_lifetime = [(Channel::Udp, 247_000), (Channel::Sms, 407_000)];
+    for (channel, idle) in exchange_lifetime {
+        for request in [put(0, true, &[0; SIZE]), get(0)] {
+            let mut rig = Rig::new(|_| {});
+            let mut asking = rig.asking(PEER, &request);
+            asking.context.channel = channel;
+            let (step, _) = rig.receive(at(0), &asking, &request);
+            if matches!(step, RequestStep::Deliver(_)) {
+                rig.answer(at(0), &asking, content(&[5; 200]));
+            }
+            assert_eq!(rig.blocks.next_deadline(), Some(at(idle)));
+        }
+    }
+}
+
+#[test]
 fn a_large_answer_is_kept_until_its_last_block_is_served() {
     let mut rig = Rig::new(|_| {});
     let request = get(0);

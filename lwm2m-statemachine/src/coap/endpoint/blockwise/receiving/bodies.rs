@@ -23,7 +23,7 @@ use crate::{
         keys::{BodyKey, PeerIndex},
         table::Key,
     },
-    machine::TimerQueue,
+    machine::{Channel, TimerQueue},
 };
 
 /// A body whose last block hasn't been answered.
@@ -50,6 +50,8 @@ pub(super) struct Inbound {
 /// What the first block says about the whole body.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Description {
+    /// The channel of its blocks.
+    pub(super) channel: Channel,
     /// A later block with another format doesn't belong to the body.
     pub(super) content_format: Option<ContentFormat>,
     /// The announced size of the body; 0 if there is none.
@@ -235,7 +237,7 @@ impl InboundBodies {
         let Some(inbound) = self.bodies.get_mut(&key) else {
             return;
         };
-        let mut deadline = self.times.next_block(now);
+        let mut deadline = self.times.next_block(now, inbound.described.channel);
         if let Content::Assembled(_) = inbound.content {
             deadline = deadline.min(self.times.whole(inbound.begun));
         }

@@ -112,7 +112,8 @@ impl Transfers {
     /// Sets the deadline for a block that the application is to supply, or clears it.
     pub(super) fn await_supply(&mut self, now: Instant, of: SentRequest, is_wanted: bool) {
         if let Some(entry) = self.entries.get_mut(&of) {
-            let deadline = is_wanted.then(|| self.times.next_block(now));
+            let channel = entry.channel;
+            let deadline = is_wanted.then(|| self.times.next_block(now, channel));
             self.timers.set(timer(of), &mut entry.deadline, deadline);
         }
     }

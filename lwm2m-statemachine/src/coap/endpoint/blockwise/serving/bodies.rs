@@ -191,7 +191,7 @@ impl ServedBodies {
         let Some(body) = self.bodies.get_mut(&key) else {
             return;
         };
-        let mut deadline = self.times.next_block(now);
+        let mut deadline = self.times.next_block(now, body.channel);
         let mut is_read = body.is_read || later;
         if let Content::Bytes(_) = body.content {
             deadline = deadline.min(self.times.whole(body.begun));

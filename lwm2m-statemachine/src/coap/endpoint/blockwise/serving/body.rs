@@ -9,21 +9,26 @@ use super::super::{
     message::{busy, incomplete},
     step::{Step, Steps},
 };
-use crate::coap::{
-    endpoint::{
-        body::{Resource, Source, SourceId},
-        context::OpenRequest,
-        event::FailureReason,
-        keys::{BodyKey, PeerIndex},
-        notice::Notice,
-        table::Key,
+use crate::{
+    coap::{
+        endpoint::{
+            body::{Resource, Source, SourceId},
+            context::OpenRequest,
+            event::FailureReason,
+            keys::{BodyKey, PeerIndex},
+            notice::Notice,
+            table::Key,
+        },
+        message_buf::MessageBuf,
+        option::BlockOption,
     },
-    message_buf::MessageBuf,
-    option::BlockOption,
+    machine::Channel,
 };
 
 #[derive(Clone, Debug)]
 pub(super) struct ServedBody {
+    /// The channel of its blocks.
+    pub(super) channel: Channel,
     /// The response without its payload and without the options of a block.
     pub(super) head: MessageBuf,
     pub(super) etag: Vec<u8>,
@@ -193,12 +198,14 @@ impl Content {
 impl ServedBody {
     pub(super) const fn new(
         now: Instant,
+        channel: Channel,
         head: MessageBuf,
         etag: Vec<u8>,
         content: Content,
         is_read: bool,
     ) -> Self {
         Self {
+            channel,
             head,
             etag,
             content,
