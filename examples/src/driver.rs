@@ -25,7 +25,7 @@ use std::{
     collections::VecDeque,
     io,
     net::{ToSocketAddrs, UdpSocket},
-    time,
+    thread, time,
 };
 
 use lwm2m_core::Instant;
@@ -39,6 +39,8 @@ use crate::uri;
 const LONGEST_DATAGRAM: usize = 65_535;
 /// How many datagrams are taken before the application sees their events.
 const BATCH: usize = 64;
+/// How long the thread of a deaf driver sleeps at once.
+const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 
 /// A machine on sockets.
 ///
@@ -56,6 +58,8 @@ pub struct Driver<M: Machine> {
     /// Datagrams that the machine rejected, at most [`BATCH`].
     useless: VecDeque<(SocketAddr, M::DatagramError)>,
     tap: Option<Tap>,
+    /// Whether the machine's radio is off.
+    is_deaf: bool,
     buffer: Vec<u8>,
 }
 
@@ -101,6 +105,7 @@ impl<M: Machine> Driver<M> {
             events: VecDeque::new(),
             useless: VecDeque::new(),
             tap: None,
+            is_deaf: false,
             buffer: vec![0; LONGEST_DATAGRAM],
         })
     }
@@ -147,6 +152,25 @@ impl<M: Machine> Driver<M> {
         self.sockets.close(peer);
     }
 
+    /// Turns the radio off: what arrives from now on is dropped, and isn't shown either. It is on again when the
+    /// machine has something to send, or by [`hear`](Self::hear).
+    pub const fn turn_deaf(&mut self) {
+        self.is_deaf = true;
+    }
+
+    /// Turns the radio on. What has arrived while it was off is lost.
+    pub fn hear(&mut self) {
+        if self.is_deaf {
+            self.is_deaf = false;
+            self.sockets.discard(&mut self.buffer);
+        }
+    }
+
+    /// Whether the radio is off.
+    pub const fn is_deaf(&self) -> bool {
+        self.is_deaf
+    }
+
     /// Replaces the machine, as a reboot does. What the old one has queued is sent, its events are
     /// lost.
     pub fn replace(&mut self, machine: M, names: Names<M::Peer>) -> io::Result<()> {
@@ -182,13 +206,11 @@ impl<M: Machine> Driver<M> {
         } else {
             Duration::ZERO
         };
-        self.sockets.wait(patience)?;
-        for _ in 0..BATCH {
-            let received = self.sockets.receive(&self.names, &mut self.buffer)?;
-            let Some(received) = received else {
-                break;
-            };
-            self.take(received);
+        if self.is_deaf {
+            thread::sleep(patience.min(LONGEST_SLEEP));
+        } else {
+            self.sockets.wait(patience)?;
+            self.take_arrived()?;
         }
 
         let now = self.now();
@@ -200,6 +222,18 @@ impl<M: Machine> Driver<M> {
             self.machine.handle_timeout(now);
         }
         self.settle();
+        Ok(())
+    }
+
+    /// Hands what has arrived to the machine, a [`BATCH`] at most.
+    fn take_arrived(&mut self) -> io::Result<()> {
+        for _ in 0..BATCH {
+            let received = self.sockets.receive(&self.names, &mut self.buffer)?;
+            let Some(received) = received else {
+                break;
+            };
+            self.take(received);
+        }
         Ok(())
     }
 
@@ -254,6 +288,11 @@ impl<M: Machine> Driver<M> {
         let mut any = false;
         while let Some(transmit) = self.machine.poll_transmit() {
             any = true;
+            // Before it is sent: its answer is to be heard.
+            if self.is_deaf {
+                self.is_deaf = false;
+                self.sockets.discard(&mut self.buffer);
+            }
             // A closed connection has no address, so the datagram is lost.
             let Some((socket, from, to)) = self.sockets.way(&self.names, &transmit.to) else {
                 continue;

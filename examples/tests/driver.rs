@@ -261,3 +261,55 @@ fn a_second_socket_has_peers_of_its_own() {
         );
     }
 }
+
+/// Has a machine of its own ask for this.
+fn ask(at: SocketAddr, path: &str) -> Driver<Endpoint<SocketAddr>> {
+    let mut client = bind(Names::direct());
+    let now = client.now();
+    let options = RequestOptions::default();
+    client.machine.request(now, at, get(path), options).unwrap();
+    client.wait(Duration::ZERO).unwrap();
+    client
+}
+
+/// What a request is for.
+fn path(event: Option<Event<SocketAddr>>) -> String {
+    let Some(Event::Incoming {
+        incoming: OwnedIncoming::Request { request, .. },
+        ..
+    }) = event
+    else {
+        panic!("not a request: {event:?}");
+    };
+    request.message().uri_path().collect()
+}
+
+#[test]
+fn what_arrives_while_the_radio_is_off_is_lost() {
+    let mut server = bind(Names::direct());
+    server.turn_deaf();
+    let _lost = ask(server.address(), "a");
+    assert!(next_event(&mut server, Duration::from_millis(50)).is_none());
+    server.hear();
+    let _heard = ask(server.address(), "b");
+    assert_eq!(path(next_event(&mut server, PATIENCE)), "b");
+}
+
+#[test]
+fn the_radio_is_on_when_there_is_something_to_send() {
+    let mut server = bind(Names::direct());
+    let mut device = bind(Names::direct());
+    device.turn_deaf();
+    let _lost = ask(device.address(), "a");
+    let (now, options) = (device.now(), RequestOptions::default());
+    let (to, request) = (server.address(), get("b"));
+    device.machine.request(now, to, request, options).unwrap();
+    device.wait(Duration::ZERO).unwrap();
+    assert!(!device.is_deaf());
+    serve(&mut server, 1);
+    let event = next_event(&mut device, PATIENCE);
+    assert!(
+        matches!(&event, Some(Event::Incoming { from, incoming: OwnedIncoming::Response { .. } }) if *from == to),
+        "{event:?}"
+    );
+}

@@ -10,6 +10,9 @@ use super::names::Names;
 
 /// How many readiness events are taken at once; sockets beyond it are found the next time.
 const READY_AT_ONCE: usize = 64;
+/// How many datagrams of a socket are dropped at once: more than the kernel keeps, and fewer than keep a driver busy to
+/// which somebody sends all the time.
+const MOST_DISCARDED: usize = 4096;
 /// How long is waited at once: the kernel counts in milliseconds, and has a bound of its own.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
@@ -174,6 +177,20 @@ impl<P: Peer> Sockets<P> {
             }
         }
         Ok(None)
+    }
+
+    /// Drops what has arrived at any socket.
+    pub(super) fn discard(&mut self, buffer: &mut [u8]) {
+        for socket in &mut self.bound {
+            for _ in 0..MOST_DISCARDED {
+                match socket.udp.recv_from(buffer) {
+                    Ok(_) => {}
+                    Err(error) if is_passing(&error) => {}
+                    // There is no more, or the next read tells what is wrong.
+                    Err(_) => break,
+                }
+            }
+        }
     }
 
     /// The way to a peer: the socket, its address, and the peer's. A socket of one peer comes first.
