@@ -12,6 +12,7 @@ mod objects;
 mod program;
 mod settings;
 mod show;
+mod sleep;
 mod software;
 mod tell;
 mod thermostat;
@@ -26,7 +27,10 @@ use self::program::Program;
 pub use self::{
     command::{Command, CommandError, usage},
     line::{Line, Style},
-    settings::{AccountSettings, Owner, Pace, Right, ServerArgument, ServerAt, Settings},
+    settings::{
+        AccountSettings, Owner, Pace, Rest, Right, ServerArgument, ServerAt, Settings,
+        SleepSettings, with_queue_mode,
+    },
 };
 use crate::{
     commands::Commands,

@@ -9,7 +9,10 @@ use lwm2m_examples::{
     address::HostPort,
     chart::Chart,
     commands::{self, Commands},
-    device::{self, AccountSettings, Owner, Pace, Right, ServerArgument, Settings, Style},
+    device::{
+        self, AccountSettings, Owner, Pace, Rest, Right, ServerArgument, Settings, SleepSettings,
+        Style,
+    },
     driver::Clock,
     exit,
     keys::ClientKeyArguments,
@@ -76,6 +79,35 @@ struct Arguments {
     /// U, UQ, S, SQ, US or UQS
     #[arg(long, default_value = "U", value_name = "BINDING")]
     binding: BindingMode,
+    /// Adds Queue Mode to the binding
+    ///
+    /// A server then sends what it has for the device while that is awake:
+    /// after a Register or an Update. It is for the servers of the command
+    /// line; a bootstrap-server says itself what binding its servers have.
+    #[arg(long, verbatim_doc_comment)]
+    queue_mode: bool,
+    /// How long the device is awake
+    ///
+    /// After a message from or to a server with Queue Mode. Without it, 93
+    /// seconds, which is what servers count on.
+    #[arg(long, value_name = "SECONDS", verbatim_doc_comment,
+        value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    awake: Option<u64>,
+    /// Sleeps in Queue Mode
+    ///
+    /// When all servers believe that the device is asleep, it turns its
+    /// radio off: what arrives then is dropped. It wakes when its
+    /// registration has to be updated, something is to be notified, or a
+    /// command needs that, and begins with an Update. Its sensors and its
+    /// commands go on. Without --sleep it tells when it might.
+    #[arg(long, verbatim_doc_comment)]
+    sleep: bool,
+    /// Doesn't wake for notifications
+    ///
+    /// What is to be notified while the device is asleep waits until it
+    /// wakes for another reason.
+    #[arg(long, verbatim_doc_comment)]
+    no_waking: bool,
     /// The device's number, for SMS
     ///
     /// Country code and number, without +. Servers are told if the binding
@@ -172,6 +204,8 @@ JSON lines (--json):
     download                path, state, and uri, announced, received, retry
                             or reason
     firmware, software      message
+    idle, asleep            seconds, or null
+    awake                   nothing
     offline, online         server, account; neither if it is the whole device
     added, removed, asks    path
     stops                   operation
@@ -180,6 +214,8 @@ JSON lines (--json):
     note, error             message
   `server` is the Short Server ID, `account` the Security Object Instance.
   `server` of the bootstrap-server is bootstrap.
+  idle, asleep: the device may sleep, or does, until `seconds` have passed, or
+  until there is something to do. `queue` is awake or asleep, with Queue Mode.
   `operation` is register, update, deregister or bootstrap; of what is asked,
   execute, write, create or delete. `retry` is the number of seconds until the
   next attempt, if there is one.
@@ -190,8 +226,8 @@ JSON lines (--json):
   What commands list, line by line:
     get                     event value: path, type, value, name
     list                    event object or instance: path, name, owner, rights
-    accounts                event account: server, account, state, location,
-                            uri, offline, stored
+    accounts                event account: server, account, state, queue,
+                            location, uri, offline, stored
     observations            event observation: server, account, path, token
     attributes              event attributes: server, account, path, attributes
     help                    event help: usage";
@@ -216,7 +252,11 @@ impl Arguments {
             bootstrap: self.bootstrap.clone(),
             account: AccountSettings {
                 lifetime: self.lifetime,
-                binding: self.binding,
+                binding: if self.queue_mode {
+                    device::with_queue_mode(self.binding)
+                } else {
+                    self.binding
+                },
                 minimum_period: self.pmin,
                 maximum_period: self.pmax,
                 storing: !self.no_storing,
@@ -230,6 +270,11 @@ impl Arguments {
             rights: self.right.clone(),
             confirmable: self.confirmable,
             bind: self.bind.as_ref().map(HostPort::resolve).transpose()?,
+            sleep: SleepSettings {
+                awake: self.awake.map(Duration::from_secs),
+                wakes_to_notify: !self.no_waking,
+                rest: if self.sleep { Rest::Sleep } else { Rest::Idle },
+            },
             pace: Pace {
                 drain: Duration::from_secs(self.drain),
                 step: Duration::from_secs(self.step),

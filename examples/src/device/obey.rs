@@ -8,7 +8,7 @@ use lwm2m_core::{
 };
 use lwm2m_objects::{Change, DeviceObject, ErrorCode};
 use lwm2m_statemachine::client::{
-    AccountRole, AccountStatus, DeferredError, DeferredOperation, RegistrationState,
+    AccountRole, AccountStatus, DeferredError, DeferredOperation, QueueState, RegistrationState,
 };
 
 use super::{
@@ -250,6 +250,11 @@ impl Program<'_> {
     fn account(&self, account: &AccountStatus) -> Line {
         let line = self.directory.about(Line::item("account"), account.id);
         let line = line.word("state", state(account.state));
+        let line = match account.queue_mode {
+            Some(QueueState::Awake) => line.word("queue", "awake"),
+            Some(QueueState::Asleep) => line.word("queue", "asleep"),
+            _ => line,
+        };
         let line = match self.directory.location(account.id) {
             Some(location) => line.word("location", location),
             None => line,

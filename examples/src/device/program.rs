@@ -19,6 +19,7 @@ use super::{
     line::Line,
     objects::{self, Objects},
     settings::Settings,
+    sleep::Sleep,
     software::{self, Component},
     tell,
     thermostat::{RESET, THERMOSTAT, Thermostats},
@@ -40,12 +41,13 @@ pub(super) type Print<'p> = &'p mut dyn FnMut(Line);
 
 /// The device.
 pub(super) struct Program<'s> {
-    settings: &'s Settings,
+    pub(super) settings: &'s Settings,
     pub(super) driver: Driver<SecureClient<Library>>,
     pub(super) directory: Directory,
     firmware: Played,
     software: Component,
     world: World,
+    pub(super) sleep: Sleep,
 }
 
 impl<'s> Program<'s> {
@@ -77,6 +79,7 @@ impl<'s> Program<'s> {
             firmware,
             software,
             world: World::new(driver.now(), settings.pace),
+            sleep: Sleep::default(),
             driver,
         };
         program.register();
@@ -123,11 +126,13 @@ impl<'s> Program<'s> {
 
     fn follow_events(&mut self, print: Print<'_>) -> io::Result<()> {
         while let Some(event) = self.driver.next_event()? {
+            self.look_awake(print);
             self.tell_failures(print);
             self.directory.learn(&self.driver.machine.client);
             self.number(&event);
             self.on_event(&event, print)?;
         }
+        self.look_awake(print);
         self.tell_failures(print);
         Ok(())
     }
@@ -144,31 +149,38 @@ impl<'s> Program<'s> {
         }
     }
 
-    /// Prints an event, and does what it asks for.
-    fn on_event(&mut self, event: &ClientEvent, print: Print<'_>) -> io::Result<()> {
-        if let ClientEvent::Connect {
+    /// Makes the connection that an event asks for. Returns whether it does.
+    fn makes_connection(&mut self, event: &ClientEvent, print: Print<'_>) -> bool {
+        let ClientEvent::Connect {
             connection,
             account,
             transport,
             uri,
             security,
         } = event
-        {
-            if *transport != Transport::Udp {
-                self.tell(event, print);
-                self.refuse_transport(*account, *connection, print);
-                return Ok(());
-            }
-            let asked = WantedConnection {
-                connection: *connection,
-                uri: uri.clone(),
-                security: security.clone(),
-            };
-            if self.directory.keep(*account, &asked) {
-                return Ok(());
-            }
+        else {
+            return false;
+        };
+        if *transport != Transport::Udp {
+            self.tell(event, print);
+            self.refuse_transport(*account, *connection, print);
+            return true;
+        }
+        let asked = WantedConnection {
+            connection: *connection,
+            uri: uri.clone(),
+            security: security.clone(),
+        };
+        if !self.directory.keep(*account, &asked) {
             self.tell(event, print);
             self.connect(*account, &asked, print);
+        }
+        true
+    }
+
+    /// Prints an event, and does what it asks for.
+    fn on_event(&mut self, event: &ClientEvent, print: Print<'_>) -> io::Result<()> {
+        if self.makes_connection(event, print) || self.falls_asleep(event, print) {
             return Ok(());
         }
         self.tell(event, print);
@@ -368,6 +380,8 @@ fn boot(settings: &Settings, tree: ObjectTree, now: Instant) -> io::Result<Secur
         .alternate_path
         .clone_from(&settings.alternate_path);
     config.announced.sms_number = settings.sms_number.as_ref().map(ToString::to_string);
+    config.queue_mode.awake = settings.sleep.awake;
+    config.queue_mode.wakes_to_notify = settings.sleep.wakes_to_notify;
     if settings.confirmable {
         config.notifications = Reliability::Confirmable;
     }

@@ -35,6 +35,8 @@ pub struct Settings {
     pub confirmable: bool,
     /// The address of the socket; `None` chooses one that reaches the servers.
     pub bind: Option<SocketAddr>,
+    /// How it sleeps.
+    pub sleep: SleepSettings,
     /// How fast its simulated world is.
     pub pace: Pace,
 }
@@ -56,6 +58,7 @@ impl Settings {
             rights: Vec::new(),
             confirmable: false,
             bind: None,
+            sleep: SleepSettings::default(),
             pace: Pace::default(),
         }
     }
@@ -124,6 +127,46 @@ impl Default for AccountSettings {
             maximum_period: 6000,
             storing: true,
         }
+    }
+}
+
+/// How a device sleeps whose servers all have Queue Mode (TS 8.3).
+#[derive(Clone, Copy, Debug)]
+pub struct SleepSettings {
+    /// How long it is awake after a message; `None` is what a server counts on, 93 seconds.
+    pub awake: Option<Duration>,
+    /// Whether it wakes for a notification.
+    pub wakes_to_notify: bool,
+    /// What it does when it may sleep.
+    pub rest: Rest,
+}
+
+impl Default for SleepSettings {
+    fn default() -> Self {
+        Self {
+            awake: None,
+            wakes_to_notify: true,
+            rest: Rest::Idle,
+        }
+    }
+}
+
+/// What a device does when it may sleep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// It goes on listening.
+    Idle,
+    /// It turns its radio off.
+    Sleep,
+}
+
+/// A binding with Queue Mode (TS 5.3.1.1), over UDP if it has that.
+pub const fn with_queue_mode(binding: BindingMode) -> BindingMode {
+    match binding {
+        BindingMode::U => BindingMode::UQ,
+        BindingMode::S => BindingMode::SQ,
+        BindingMode::US => BindingMode::UQS,
+        queued => queued,
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) fn tell(
         .or_else(|| bootstrap(event, directory, now))
         .or_else(|| request(event, directory))
         .or_else(|| asked(event, directory))
-        .or_else(|| device(event))
+        .or_else(|| device(event, now))
         .or_else(|| reporting(event, directory, client))
         .or_else(|| download(event, now))
         // Of an event that a later version of the machine adds, it says what is known. A test finds
@@ -143,7 +143,7 @@ fn request(event: &ClientEvent, directory: &Directory) -> Option<Vec<Line>> {
 }
 
 /// What becomes of the device.
-fn device(event: &ClientEvent) -> Option<Vec<Line>> {
+fn device(event: &ClientEvent, now: Instant) -> Option<Vec<Line>> {
     Some(match event {
         // The program tells when it has rebooted.
         ClientEvent::Reboot => Vec::new(),
@@ -153,8 +153,19 @@ fn device(event: &ClientEvent) -> Option<Vec<Line>> {
         ClientEvent::FactoryReset {
             restored: Err(error),
         } => vec![Line::new("reset").word("reason", error)],
+        ClientEvent::MaySleep { until } => vec![for_how_long(Line::new("idle"), *until, now)],
         _ => return None,
     })
+}
+
+/// Adds for how long the device sleeps, or may sleep.
+pub(super) fn for_how_long(line: Line, until: Option<Instant>, now: Instant) -> Line {
+    let Some(until) = until else {
+        let shown = "until there is something to do";
+        return line.field("seconds", Json::Null, shown);
+    };
+    let seconds = wait(until, now);
+    line.field("seconds", seconds, format_args!("for {seconds} s"))
 }
 
 /// Requests that wait for a command.

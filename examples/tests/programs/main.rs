@@ -1,5 +1,6 @@
 //! The programs as a person or a script uses them.
 
+mod asleep;
 mod bootstrap;
 #[cfg(feature = "dtls")]
 #[path = "../secure/keys.rs"]
