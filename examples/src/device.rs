@@ -3,6 +3,7 @@
 //!
 //! What happens is reported line by line; [`Style::Json`] has the same lines as JSON.
 
+mod boot;
 mod command;
 mod directory;
 mod firmware;
@@ -14,6 +15,7 @@ mod settings;
 mod show;
 mod sleep;
 mod software;
+mod state;
 mod tell;
 mod thermostat;
 mod world;
@@ -50,6 +52,9 @@ pub fn run(
     let mut program = Program::start(settings, clock, tap, &mut print)?;
     loop {
         program.act(&mut print)?;
+        if program.is_off {
+            return Ok(());
+        }
         while let Some(command) = commands.poll() {
             match command {
                 Ok(command) => {
@@ -57,8 +62,11 @@ pub fn run(
                     // What follows from it comes before the next command.
                     program.wait(Duration::ZERO)?;
                     program.act(&mut print)?;
-                    if flow == ControlFlow::Break(()) {
+                    if program.is_off {
                         return Ok(());
+                    }
+                    if flow == ControlFlow::Break(()) {
+                        return program.save();
                     }
                 }
                 Err(error) => print(Line::new("error").word("message", error)),

@@ -102,6 +102,29 @@ struct Arguments {
     /// commands go on. Without --sleep it tells when it might.
     #[arg(long, verbatim_doc_comment)]
     sleep: bool,
+    /// Ends when the device may sleep
+    ///
+    /// It tells for how long. As --sleep, but the sensors are off, too.
+    /// Start the program again with the same --state when it says so, or
+    /// earlier.
+    #[arg(
+        long,
+        requires = "state",
+        conflicts_with = "sleep",
+        verbatim_doc_comment
+    )]
+    power_off: bool,
+    /// Goes on after a restart
+    ///
+    /// The device saves its state in this file when it sleeps or might, and
+    /// at `quit`: the values of its Objects, its registrations, and what is
+    /// observed. When it starts again, it begins with an Update. It needs
+    /// its address back, so a server with coaps:// is registered with anew.
+    /// What the command line says of servers, owners and rights counts when
+    /// there is no file yet. There are keys in it: only its owner may read
+    /// it.
+    #[arg(long, value_name = "FILE", verbatim_doc_comment)]
+    state: Option<PathBuf>,
     /// Doesn't wake for notifications
     ///
     /// What is to be notified while the device is asleep waits until it
@@ -204,7 +227,7 @@ JSON lines (--json):
     download                path, state, and uri, announced, received, retry
                             or reason
     firmware, software      message
-    idle, asleep            seconds, or null
+    idle, asleep, off       seconds, or null
     awake                   nothing
     offline, online         server, account; neither if it is the whole device
     added, removed, asks    path
@@ -214,8 +237,9 @@ JSON lines (--json):
     note, error             message
   `server` is the Short Server ID, `account` the Security Object Instance.
   `server` of the bootstrap-server is bootstrap.
-  idle, asleep: the device may sleep, or does, until `seconds` have passed, or
-  until there is something to do. `queue` is awake or asleep, with Queue Mode.
+  idle, asleep, off: the device may sleep, or does, until `seconds` have
+  passed, or until there is something to do. `queue` is awake or asleep, if
+  the server has Queue Mode.
   `operation` is register, update, deregister or bootstrap; of what is asked,
   execute, write, create or delete. `retry` is the number of seconds until the
   next attempt, if there is one.
@@ -273,14 +297,27 @@ impl Arguments {
             sleep: SleepSettings {
                 awake: self.awake.map(Duration::from_secs),
                 wakes_to_notify: !self.no_waking,
-                rest: if self.sleep { Rest::Sleep } else { Rest::Idle },
+                rest: self.rest(),
             },
+            state: self.state.clone(),
             pace: Pace {
                 drain: Duration::from_secs(self.drain),
                 step: Duration::from_secs(self.step),
             },
             ..Settings::new(endpoint_name, servers)
         })
+    }
+}
+
+impl Arguments {
+    const fn rest(&self) -> Rest {
+        if self.power_off {
+            Rest::PowerOff
+        } else if self.sleep {
+            Rest::Sleep
+        } else {
+            Rest::Idle
+        }
     }
 }
 

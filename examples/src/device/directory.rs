@@ -27,9 +27,18 @@ pub(super) struct Directory {
     /// The accounts whose link is cut by a command, and the connection that the Client has asked
     /// for meanwhile.
     cut: BTreeMap<AccountId, Option<WantedConnection>>,
-    /// The accounts that had a connection before: over the same socket, the next one is the same
+    /// The accounts that had a connection over the device's socket: the next one over it is the same
     /// channel.
-    known: BTreeSet<AccountId>,
+    reached: BTreeSet<AccountId>,
+}
+
+/// The socket of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Socket {
+    /// That of the device.
+    OfDevice,
+    /// One for this connection alone.
+    OfServer,
 }
 
 /// A connection that the Client has asked for.
@@ -106,6 +115,12 @@ impl Directory {
         self.locations.get(&account).map(String::as_str)
     }
 
+    /// The locations of the registrations that stand.
+    pub(super) fn locations(&self) -> impl Iterator<Item = (AccountId, &str)> {
+        let locations = self.locations.iter();
+        locations.map(|(account, location)| (*account, &**location))
+    }
+
     /// A request waits for a command from now on.
     pub(super) fn asked(&mut self, waiting: Waiting) {
         self.asked += 1;
@@ -155,9 +170,25 @@ impl Directory {
         self.cut.contains_key(&account)
     }
 
-    /// Whether an account had a connection before. From now on it has.
-    pub(super) fn meets_again(&mut self, account: AccountId) -> bool {
-        !self.known.insert(account)
+    /// Whether a connection over this socket is the channel that the account had before.
+    pub(super) fn meets_again(&mut self, account: AccountId, socket: Socket) -> bool {
+        match socket {
+            Socket::OfDevice => !self.reached.insert(account),
+            Socket::OfServer => {
+                self.reached.remove(&account);
+                false
+            }
+        }
+    }
+
+    /// An account had a connection over the device's socket before it was switched off.
+    pub(super) fn has_reached(&mut self, account: AccountId) {
+        self.reached.insert(account);
+    }
+
+    /// The accounts that had a connection over the device's socket.
+    pub(super) fn reached(&self) -> impl Iterator<Item = AccountId> {
+        self.reached.iter().copied()
     }
 
     /// The accounts that a command is about: that of a server, or all.
@@ -174,6 +205,28 @@ impl Directory {
                     format!("expected the Short Server ID of an account, found {server}")
                 }),
             None => Ok(client.accounts().map(|account| account.id).collect()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lwm2m_core::InstanceId;
+
+    use super::*;
+
+    #[test]
+    fn a_connection_continues_the_one_before_over_the_socket_of_the_device_alone() {
+        let mut directory = Directory::default();
+        let account = AccountId::new(InstanceId::ZERO);
+        for (socket, again) in [
+            (Socket::OfDevice, false),
+            (Socket::OfDevice, true),
+            (Socket::OfServer, false),
+            (Socket::OfServer, false),
+            (Socket::OfDevice, false),
+        ] {
+            assert_eq!(directory.meets_again(account, socket), again);
         }
     }
 }

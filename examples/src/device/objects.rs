@@ -1,5 +1,6 @@
 //! The Objects of the device, and who may do what with them.
 
+use core::time::Duration;
 use std::{collections::BTreeMap, io, time::SystemTime};
 
 use lwm2m_core::{
@@ -18,7 +19,7 @@ use super::{
     settings::{ServerAt, Settings},
     software::Component,
     thermostat::{self, THERMOSTAT, Thermostats},
-    world,
+    world::{self, CURRENT_TIME},
 };
 
 const FIRMWARE_VERSION: Path = Path::of(&[3, 0, 3]).unwrap();
@@ -96,6 +97,24 @@ pub(super) fn restarted(
             tree.set(FIRMWARE_VERSION, next_version(&version))
                 .map_err(invalid)?;
         }
+    }
+    Ok(objects)
+}
+
+/// The Objects of a device that was without power for so long, if that is known.
+pub(super) fn woken(
+    settings: &Settings,
+    now: Instant,
+    saved: &Snapshot,
+    elapsed: Option<Duration>,
+) -> io::Result<Objects> {
+    let mut objects = restarted(settings, now, saved)?;
+    let tree = &mut objects.tree;
+    // Its clock has a battery.
+    if let (Some(Value::Time(time)), Some(elapsed)) = (tree.get(CURRENT_TIME), elapsed) {
+        let seconds = i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX);
+        let time = Value::Time(time.saturating_add(seconds));
+        tree.set(CURRENT_TIME, time).map_err(invalid)?;
     }
     Ok(objects)
 }
@@ -305,6 +324,20 @@ mod tests {
             assert!(instances > 0, "{object}");
         }
         assert_eq!(tree.instances(THERMOSTAT).count(), 2);
+    }
+
+    #[test]
+    fn the_clock_of_a_device_goes_on_while_its_power_is_off() {
+        let time = |tree: &ObjectTree| match tree.get(CURRENT_TIME) {
+            Some(Value::Time(time)) => time,
+            other => panic!("{other:?}"),
+        };
+        let before = tree(&settings());
+        for (elapsed, passed) in [(Some(Duration::from_secs(3600)), 3600), (None, 0)] {
+            let saved = before.snapshot();
+            let woken = woken(&settings(), Instant::ZERO, &saved, elapsed).unwrap();
+            assert_eq!(time(&woken.tree), time(&before) + passed);
+        }
     }
 
     #[test]

@@ -3,37 +3,27 @@
 use core::{net::SocketAddr, time::Duration};
 use std::io;
 
-use lwm2m_core::{InstanceId, Instant, ObjectId, Path, Transport};
-use lwm2m_objects::{
-    FetchFailure, ObjectTree, software::SoftwareManagementObject, typed::SecurityMode,
-};
+use lwm2m_core::{InstanceId, ObjectId, Path, Transport};
+use lwm2m_objects::{FetchFailure, software::SoftwareManagementObject, typed::SecurityMode};
 use lwm2m_statemachine::{
-    Client, ClientConfig, ClientEvent, Reliability,
+    ClientEvent,
     client::{AccountId, ConnectionId, DeferredOperation, Session},
 };
 
 use super::{
-    directory::{Directory, Waiting, WantedConnection},
+    directory::{Directory, Socket, Waiting, WantedConnection},
     firmware::{self, Played},
-    invalid,
     line::Line,
-    objects::{self, Objects},
     settings::Settings,
-    sleep::Sleep,
     software::{self, Component},
     tell,
     thermostat::{RESET, THERMOSTAT, Thermostats},
     world::World,
 };
 use crate::{
-    driver::{Clock, Driver, Names, Tap},
-    exit,
-    secure::{
-        client::SecureClient,
-        credentials::{Expiry, WallClock},
-        library::Library,
-    },
-    seed, uri,
+    driver::Driver,
+    secure::{client::SecureClient, library::Library},
+    uri,
 };
 
 /// Prints a line.
@@ -44,48 +34,16 @@ pub(super) struct Program<'s> {
     pub(super) settings: &'s Settings,
     pub(super) driver: Driver<SecureClient<Library>>,
     pub(super) directory: Directory,
-    firmware: Played,
-    software: Component,
-    world: World,
-    pub(super) sleep: Sleep,
+    pub(super) firmware: Played,
+    pub(super) software: Component,
+    pub(super) world: World,
+    /// Whether its radio is off.
+    pub(super) is_asleep: bool,
+    /// Whether it has powered down.
+    pub(super) is_off: bool,
 }
 
-impl<'s> Program<'s> {
-    /// A device that has just been switched on.
-    pub(super) fn start(
-        settings: &'s Settings,
-        clock: Clock,
-        tap: Option<Tap>,
-        print: Print<'_>,
-    ) -> io::Result<Self> {
-        settings.check().map_err(io::Error::other)?;
-        let bind = match settings.bind {
-            Some(address) => address,
-            None => local_address(settings)?,
-        };
-        let Objects {
-            tree,
-            firmware,
-            software,
-        } = objects::new(settings, clock.now())?;
-        let client = boot(settings, tree, clock.now())?;
-        let driver = Driver::bind(bind, clock, client, Names::table())
-            .map_err(exit::about(bind))?
-            .with_tap(tap);
-        print(Line::new("listening").word("address", driver.address()));
-        let mut program = Self {
-            settings,
-            directory: Directory::default(),
-            firmware,
-            software,
-            world: World::new(driver.now(), settings.pace),
-            sleep: Sleep::default(),
-            driver,
-        };
-        program.register();
-        Ok(program)
-    }
-
+impl Program<'_> {
     /// Registers where it isn't registered.
     pub(super) fn register(&mut self) {
         let now = self.driver.now();
@@ -255,15 +213,15 @@ impl<'s> Program<'s> {
         let opened = self.open(asked.connection, &asked.uri);
         let (now, machine) = (self.driver.now(), &mut self.driver.machine);
         match (opened, asked.security.mode) {
-            (Ok(()), SecurityMode::NoSec) => {
-                let session = if self.directory.meets_again(account) {
+            (Ok(socket), SecurityMode::NoSec) => {
+                let session = if self.directory.meets_again(account, socket) {
                     Session::Resumed
                 } else {
                     Session::New
                 };
                 machine.open_plain(now, asked.connection, session);
             }
-            (Ok(()), _) => {
+            (Ok(_), _) => {
                 let host = uri::host(&asked.uri);
                 machine.open(now, asked.connection, &asked.security, host);
             }
@@ -289,7 +247,7 @@ impl<'s> Program<'s> {
         let opened = opened.and_then(|uri| self.open(connection, &uri));
         let (now, machine) = (self.driver.now(), &mut self.driver.machine);
         match opened {
-            Ok(()) => machine.open_plain(now, connection, Session::New),
+            Ok(_) => machine.open_plain(now, connection, Session::New),
             Err(error) => {
                 let message = format_args!("{uri}: {error}");
                 print(Line::new("error").word("message", message));
@@ -301,7 +259,7 @@ impl<'s> Program<'s> {
 
     /// Opens the way of a connection: an address. It shares the socket of
     /// the device, if that reaches the server and has no other connection to the same address.
-    fn open(&mut self, connection: ConnectionId, uri: &str) -> io::Result<()> {
+    fn open(&mut self, connection: ConnectionId, uri: &str) -> io::Result<Socket> {
         let local = self.driver.address();
         let same_family = |address: &SocketAddr| address.is_ipv4() == local.is_ipv4();
         let address =
@@ -310,9 +268,10 @@ impl<'s> Program<'s> {
             && (self.settings.bind.is_some() || uri::local_address(address)?.ip() == local.ip());
         if reached && !self.driver.names.contains(address) {
             self.driver.names.insert(connection, address);
-            Ok(())
+            Ok(Socket::OfDevice)
         } else {
-            self.driver.open(connection, address)
+            self.driver.open(connection, address)?;
+            Ok(Socket::OfServer)
         }
     }
 
@@ -325,20 +284,6 @@ impl<'s> Program<'s> {
                 object.reset(instance);
             });
         }
-    }
-
-    /// Reboots: only what a device stores is kept, the values of its tree.
-    pub(super) fn restart(&mut self, print: Print<'_>) -> io::Result<()> {
-        let saved = self.driver.machine.client.tree().snapshot();
-        let objects = objects::restarted(self.settings, self.driver.now(), &saved)?;
-        let client = boot(self.settings, objects.tree, self.driver.now())?;
-        self.driver.replace(client, Names::table())?;
-        self.firmware = objects.firmware;
-        self.software = objects.software;
-        self.directory = Directory::default();
-        self.register();
-        print(Line::new("rebooted"));
-        Ok(())
     }
 
     fn play_firmware(&mut self, print: Print<'_>) -> io::Result<()> {
@@ -370,33 +315,4 @@ impl<'s> Program<'s> {
             }
         }
     }
-}
-
-/// The machine of a device that starts.
-fn boot(settings: &Settings, tree: ObjectTree, now: Instant) -> io::Result<SecureClient<Library>> {
-    let mut config = ClientConfig::new(settings.endpoint_name.as_str(), seed::fresh()?);
-    config
-        .announced
-        .alternate_path
-        .clone_from(&settings.alternate_path);
-    config.announced.sms_number = settings.sms_number.as_ref().map(ToString::to_string);
-    config.queue_mode.awake = settings.sleep.awake;
-    config.queue_mode.wakes_to_notify = settings.sleep.wakes_to_notify;
-    if settings.confirmable {
-        config.notifications = Reliability::Confirmable;
-    }
-    let client = Client::new(config, tree).map_err(invalid)?;
-    let expiry = if settings.refuse_expired {
-        Expiry::Refuse(WallClock::of_this_computer(now))
-    } else {
-        Expiry::Accept
-    };
-    let library = Library::client(settings.library, expiry).map_err(io::Error::other)?;
-    Ok(SecureClient::new(client, library))
-}
-
-/// The address for a socket that reaches the first server.
-fn local_address(settings: &Settings) -> io::Result<SocketAddr> {
-    let uri = settings.uris().next().unwrap_or_default();
-    uri::resolve(uri).and_then(|address| uri::local_address(address).map_err(exit::about(uri)))
 }

@@ -1,6 +1,7 @@
 //! The settings of a device.
 
 use core::{net::SocketAddr, str::FromStr, time::Duration};
+use std::path::PathBuf;
 
 use lwm2m_core::{AccessRights, BindingMode, Msisdn, Path, ShortServerId};
 
@@ -37,6 +38,8 @@ pub struct Settings {
     pub bind: Option<SocketAddr>,
     /// How it sleeps.
     pub sleep: SleepSettings,
+    /// The file for what it keeps while it is off, if it keeps anything.
+    pub state: Option<PathBuf>,
     /// How fast its simulated world is.
     pub pace: Pace,
 }
@@ -59,6 +62,7 @@ impl Settings {
             confirmable: false,
             bind: None,
             sleep: SleepSettings::default(),
+            state: None,
             pace: Pace::default(),
         }
     }
@@ -158,6 +162,8 @@ pub enum Rest {
     Idle,
     /// It turns its radio off.
     Sleep,
+    /// It turns itself off: the program ends.
+    PowerOff,
 }
 
 /// A binding with Queue Mode (TS 5.3.1.1), over UDP if it has that.

@@ -9,39 +9,49 @@ use super::{
     tell,
 };
 
-/// Whether the device is asleep.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Sleep {
-    is_asleep: bool,
-}
-
 impl Program<'_> {
-    /// Turns the radio off if an event allows that. Returns whether it does.
+    /// Saves the state of the device and turns it off, or its radio, if an event allows that. Returns whether there is
+    /// nothing left to tell of the event.
     pub(super) fn falls_asleep(&mut self, event: &ClientEvent, print: Print<'_>) -> bool {
         let ClientEvent::MaySleep { until } = event else {
             return false;
         };
         // What was done since it was told so may have woken it.
-        if self.settings.sleep.rest == Rest::Idle || !self.driver.machine.client.may_sleep() {
-            return false;
+        if !self.driver.machine.client.may_sleep() {
+            return true;
         }
-        self.sleep.is_asleep = true;
-        self.driver.turn_deaf();
-        let line = Line::new("asleep");
+        let saved = self.save();
+        if let Err(error) = &saved {
+            print(Line::new("error").word("message", error));
+        }
+        let kind = match self.settings.sleep.rest {
+            Rest::Idle => return false,
+            Rest::PowerOff if saved.is_ok() => {
+                self.is_off = true;
+                "off"
+            }
+            // Without its power it would forget what couldn't be saved.
+            Rest::PowerOff | Rest::Sleep => {
+                self.is_asleep = true;
+                self.driver.turn_deaf();
+                "asleep"
+            }
+        };
+        let line = Line::new(kind);
         print(tell::for_how_long(line, *until, self.driver.now()));
         true
     }
 
     /// Looks whether something has woken the device.
     pub(super) fn look_awake(&mut self, print: Print<'_>) {
-        if !self.sleep.is_asleep {
+        if !self.is_asleep {
             return;
         }
         if !self.driver.machine.client.may_sleep() {
             self.driver.hear();
         }
         if !self.driver.is_deaf() {
-            self.sleep.is_asleep = false;
+            self.is_asleep = false;
             print(Line::new("awake"));
         }
     }

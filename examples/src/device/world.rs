@@ -16,7 +16,7 @@ use super::{
 
 const BATTERY_LEVEL: Path = Path::of(&[3, 0, 9]).unwrap();
 const MEMORY_FREE: Path = Path::of(&[3, 0, 10]).unwrap();
-const CURRENT_TIME: Path = Path::of(&[3, 0, 13]).unwrap();
+pub(super) const CURRENT_TIME: Path = Path::of(&[3, 0, 13]).unwrap();
 const BATTERY_STATUS: Path = Path::of(&[3, 0, 20]).unwrap();
 const SIGNAL_STRENGTH: Path = Path::of(&[4, 0, 2]).unwrap();
 const LINK_QUALITY: Path = Path::of(&[4, 0, 3]).unwrap();

@@ -9,7 +9,7 @@ use lwm2m_statemachine::coap::{MessageBuf, MessageRef, MessageType, Token};
 use crate::support::{PATIENCE, Program, client, server};
 
 /// The device, whose world stands still, at this server.
-fn sleeper(uri: &str, arguments: &[&str]) -> Program {
+pub(crate) fn sleeper(uri: &str, arguments: &[&str]) -> Program {
     let queues = ["--server", uri, "--queue-mode", "--awake", "1"];
     let stands_still = ["--drain", "86400", "--step", "86400"];
     client(&[&queues[..], &stands_still, arguments].concat())
@@ -28,7 +28,7 @@ fn server_and_sleeper(arguments: &[&str]) -> (Program, Program) {
 }
 
 /// The battery is observed, and the device asleep again.
-fn observe_battery(server: &mut Program, device: &mut Program) {
+pub(crate) fn observe_battery(server: &mut Program, device: &mut Program) {
     server.say("observe me /3/0/9");
     server.expect("waiting me observe /3/0/9");
     device.say("update");
@@ -36,6 +36,18 @@ fn observe_battery(server: &mut Program, device: &mut Program) {
     server.expect("answer me observe /3/0/9 2.05");
     device.expect("asleep for ");
     server.expect("asleep me");
+}
+
+/// A server with security, its URI, and the arguments for a device that has the key.
+#[cfg(feature = "dtls")]
+pub(crate) fn secure_server() -> (Program, String, [&'static str; 4]) {
+    let key = "000102030405060708090a0b0c0d0e0f";
+    let keys = ["--psk-identity", "me", "--psk-key", key];
+    let listens = ["--awake", "1", "--listen-secure", "127.0.0.1:0"];
+    let (mut server, _) = server(&[&listens[..], &keys].concat());
+    let listening = server.expect("listening coaps://");
+    let uri = listening.replace("listening ", "");
+    (server, uri, keys)
 }
 
 /// A server that says nothing unless the test has it say something.
@@ -185,4 +197,23 @@ fn a_device_that_does_not_wake_for_notifications_sends_them_after_the_next_updat
     server.expect("updated me /rd/");
     server.expect("notify me /3/0/9 observation=");
     assert!(server.next().contains("42"));
+}
+
+#[cfg(feature = "dtls")]
+#[test]
+fn a_device_with_a_key_goes_on_in_the_session_from_before_it_slept() {
+    let (mut server, uri, keys) = secure_server();
+    let mut device = sleeper(&uri, &[&keys[..], &["--sleep"]].concat());
+    device.expect("registered 101 /rd/");
+    server.expect("registered me /rd/");
+    device.expect("asleep for ");
+    server.expect("asleep me");
+    server.say("read me /3/0/0");
+    server.expect("waiting me read /3/0/0 operation=");
+    device.say("update");
+    // It doesn't connect.
+    assert_eq!(device.next(), "awake");
+    assert_eq!(device.next(), "updated 101");
+    server.expect("answer me read /3/0/0 2.05");
+    device.expect("asleep for ");
 }

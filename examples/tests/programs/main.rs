@@ -13,6 +13,7 @@ mod certified;
 mod device;
 #[cfg(feature = "dtls")]
 mod expiry;
+mod kept;
 mod keys;
 #[cfg(feature = "dtls")]
 mod ready;
