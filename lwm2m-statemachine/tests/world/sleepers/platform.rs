@@ -4,8 +4,7 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use lwm2m_core::{
-    Arguments, AttributesUpdate, CodeKind, Instant, ObjectId, Path, Value, WriteMode,
-    codec::Content,
+    Arguments, AttributesUpdate, CodeKind, Instant, Path, Value, WriteMode, codec::Content,
 };
 use lwm2m_kit::path;
 use lwm2m_simulation::{Address, Node, Random};
@@ -15,7 +14,11 @@ use lwm2m_statemachine::{
     server::{CallError, Presence, UpdateTrigger},
 };
 
-use super::world::{Fault, LONGEST, ROUND_TRIP};
+use super::{
+    reports::Reports,
+    setup::{COUNTER, METER, OFFSET, RUN},
+    world::{Fault, LONGEST, ROUND_TRIP},
+};
 
 pub(super) type Tally = BTreeMap<&'static str, u64>;
 
@@ -47,6 +50,11 @@ pub(super) struct Platform {
     unwoken: BTreeMap<String, u32>,
     /// So that no two operations are the same to a device.
     number: u32,
+    pub(super) reports: Reports,
+    /// The devices with a counter that is observed.
+    pub(super) reporters: BTreeSet<String>,
+    /// Whether the application asks for nothing any more.
+    pub(super) rests: bool,
     pub(super) tally: Tally,
 }
 
@@ -68,6 +76,9 @@ impl Platform {
             triggers: BTreeSet::new(),
             unwoken: BTreeMap::new(),
             number: 0,
+            reports: Reports::default(),
+            reporters: BTreeSet::new(),
+            rests: false,
             tally: Tally::new(),
         }
     }
@@ -106,6 +117,36 @@ impl Platform {
         assert_eq!(self.open.insert(operation, deadline), None);
     }
 
+    /// The application observes the counter of a client, if it doesn't yet.
+    fn observe_counter(&mut self, client: RegistrationId) {
+        let name = self.name(client);
+        if self.rests || !self.reporters.contains(&name) || !self.reports.wants(&name) {
+            return;
+        }
+        if let Ok(operation) = self.server.observe(self.now, client, COUNTER, None) {
+            *self.unwoken.entry(name.clone()).or_default() += 1;
+            self.reports.asked(operation, name);
+            self.open.insert(operation, self.now + LONGEST);
+        }
+    }
+
+    fn name(&self, client: RegistrationId) -> String {
+        let registration = self.server.registration(client);
+        let name = registration.map_or("", |client| client.endpoint_name());
+        name.to_owned()
+    }
+
+    /// Values of an observation have come.
+    fn notified(&mut self, client: RegistrationId, content: &Content) {
+        self.count("notification");
+        let name = self.name(client);
+        let counter = content.get(&COUNTER);
+        let is_lost = matches!(counter, Some(Value::Integer(value)) if value % 3 == 0);
+        if self.fault != Fault::NotificationIsLost || !is_lost {
+            self.reports.heard(&name, content);
+        }
+    }
+
     /// Has the server wake a client when something waits for it, if that has a number.
     fn have_woken(&mut self, client: RegistrationId) {
         let registration = self.server.registration(client);
@@ -137,34 +178,25 @@ impl Platform {
         choice: u64,
     ) -> Result<OperationId, CallError> {
         let number = self.number.to_string();
-        let timezone = path("/3/0/15");
-        let content = Content::from_iter([(timezone, Value::from(&*number))]);
+        let content = |path: Path| Content::from_iter([(path, Value::from(&*number))]);
         let server = &mut self.server;
         match choice {
             0 => server.discover(now, client, path("/3")),
             1 => {
                 let arguments = format!("0='{number}'");
                 let arguments = Arguments::parse(arguments.as_bytes()).unwrap();
-                server.execute(now, client, path("/3/0/4"), &arguments)
+                server.execute(now, client, RUN, &arguments)
             }
-            2 => server.write(now, client, timezone, WriteMode::Replace, None, &content),
+            2 => {
+                let (text, mode) = (path("/26241/0/2"), WriteMode::Replace);
+                server.write(now, client, text, mode, None, &content(text))
+            }
             3 => {
-                let device: Path = path("/3/0");
-                server.write(
-                    now,
-                    client,
-                    device,
-                    WriteMode::PartialUpdate,
-                    None,
-                    &content,
-                )
+                let (device, mode) = (path("/3/0"), WriteMode::PartialUpdate);
+                server.write(now, client, device, mode, None, &content(OFFSET))
             }
-            4 => {
-                let object = ObjectId::new(9);
-                let version = Content::from_iter([(path("/9/1/1"), Value::from(&*number))]);
-                server.create(now, client, object, None, None, &version)
-            }
-            5 => server.delete(now, client, path("/9/0")),
+            4 => server.create(now, client, METER, None, None, &content(path("/26241/1/2"))),
+            5 => server.delete(now, client, path("/26241/1")),
             6 => {
                 let update = AttributesUpdate::from_queries(["pmin=10"]).unwrap();
                 server.write_attributes(now, client, path("/3/0/9"), &update)
@@ -212,6 +244,9 @@ impl Platform {
                 Outcome::Changed => "short message answered",
                 _ => "short message not answered",
             });
+            return;
+        }
+        if self.reports.answered(operation, outcome) {
             return;
         }
         self.count("answered");
@@ -314,7 +349,10 @@ impl Node for Platform {
                 assert!(self.awake.remove(&registration), "asleep twice");
                 self.count("asleep");
             }
-            ServerEvent::Registered { registration } => self.have_woken(registration),
+            ServerEvent::Registered { registration } => {
+                self.have_woken(registration);
+                self.observe_counter(registration);
+            }
             ServerEvent::Triggered {
                 registration,
                 operation,
@@ -328,6 +366,7 @@ impl Node for Platform {
                 self.awake.remove(&registration);
                 self.woken.remove(&registration);
             }
+            ServerEvent::Updated { registration, .. } => self.observe_counter(registration),
             ServerEvent::Deregistered { registration, .. }
             | ServerEvent::Expired { registration, .. }
             | ServerEvent::Replaced { registration, .. } => {
@@ -335,9 +374,14 @@ impl Node for Platform {
                 self.observed.remove(&registration);
             }
             ServerEvent::ObservationEnded { observation, .. } => {
+                self.reports.ended(observation);
                 self.observed.retain(|_, known| *known != observation);
             }
-            ServerEvent::Notification { .. } => self.count("notification"),
+            ServerEvent::Notification {
+                registration,
+                content: Ok(content),
+                ..
+            } => self.notified(registration, &content),
             _ => {}
         }
         true

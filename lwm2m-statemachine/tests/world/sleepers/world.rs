@@ -2,13 +2,14 @@
 
 use core::time::Duration;
 
-use lwm2m_simulation::{Handle, Link, Network};
+use lwm2m_simulation::{Handle, Link, Network, Random};
 use lwm2m_statemachine::{Channel, Server, ServerConfig};
 
 use super::{
-    device::Device,
+    device::{Device, Kind},
     modem::Modem,
     platform::{Platform, Tally},
+    setup::{DEFINITION, Setup},
 };
 
 /// How long an operation may take.
@@ -32,6 +33,14 @@ pub(super) enum Fault {
     OutcomeIsLost,
     /// The application has the server wake a client as if it hadn't done so before.
     ApplicationStartsOver,
+    /// Devices wake too late for their Updates.
+    DeviceOversleeps,
+    /// Devices don't know for how long they had no power.
+    ClockIsLost,
+    /// Devices don't power up when something wakes their Client.
+    RadioStaysOff,
+    /// The application misses notifications.
+    NotificationIsLost,
 }
 
 /// What happens in a run.
@@ -109,6 +118,7 @@ pub(super) struct World {
     network: Network,
     platform: Handle<Platform>,
     devices: Vec<Sleeper>,
+    counter: i64,
 }
 
 /// A device, and its modem if it has one.
@@ -126,6 +136,7 @@ impl World {
         network.keep_records(2000);
         let mut config = ServerConfig::new(network.random().seed());
         config.queue_mode.deadline = LONGEST;
+        config.registry.add(&DEFINITION).unwrap();
         if plan.fault == Fault::ServerWaitsTooLong {
             config.queue_mode.awake = Some(Duration::from_secs(300));
         }
@@ -133,15 +144,26 @@ impl World {
         let platform = network.add("server", platform);
         let server = network.address(platform);
         let devices = (0..plan.devices).map(|number| {
-            let name = format!("device-{number}");
+            let setup = Setup {
+                name: format!("device-{number}"),
+                server,
+                has_modem: number % 3 == 0,
+                is_calm: plan.is_calm,
+                fault: plan.fault,
+            };
+            let name = setup.name.clone();
             let seed = network.random().number();
-            let device = Device::new(name.clone(), server, seed, plan.fault);
-            let device = network.add(&name, device);
-            let modem = None;
+            let is_scripted = number % 5 == 4;
+            if !is_scripted {
+                network.with(platform, |platform, _| {
+                    platform.reporters.insert(name.clone());
+                });
+            }
+            let device = network.add(&name, Device::new(setup, seed, is_scripted));
             Sleeper {
                 name,
                 device,
-                modem,
+                modem: None,
             }
         });
         let devices = devices.collect();
@@ -150,6 +172,7 @@ impl World {
             network,
             platform,
             devices,
+            counter: 0,
         };
         world.add_modems();
         world
@@ -167,16 +190,28 @@ impl World {
         let network = &mut self.network;
         for sleeper in self.devices.iter_mut().step_by(3) {
             let seed = network.random().number();
-            let modem = Modem::new(network.address(sleeper.device), seed);
+            let (server, at) = (
+                network.address(self.platform),
+                network.address(sleeper.device),
+            );
+            let modem = match network.node(sleeper.device).kind {
+                Kind::Client(_) => Modem::new(server, at),
+                Kind::Scripted(_) => Modem::answering(server, at, seed),
+            };
             let modem = network.add(&format!("modem of {}", sleeper.name), modem);
             *network.link(self.platform, modem) = sms.clone();
             *network.link(modem, self.platform) = sms.clone();
-            *network.link(modem, sleeper.device) = Link::new(Duration::ZERO);
+            let at_once = Link::new(Duration::ZERO);
+            *network.link(modem, sleeper.device) = at_once.clone();
+            *network.link(sleeper.device, modem) = at_once;
             sleeper.modem = Some(modem);
+            let number = network.address(modem);
             network.with(sleeper.device, |device, _| {
-                (device.binding, device.queues) = ("b=UQS", "b=UQS");
+                if let Kind::Client(meter) = &mut device.kind {
+                    meter.modem = Some(number);
+                }
             });
-            let (name, number) = (sleeper.name.clone(), network.address(modem));
+            let name = sleeper.name.clone();
             network.with(self.platform, |platform, _| {
                 platform.numbers.insert(name, number);
             });
@@ -191,6 +226,8 @@ impl World {
             let pause = self.network.random().duration(longest);
             self.network.run_for(pause);
         }
+        self.network
+            .with(self.platform, |platform, _| platform.rests = true);
         // A client may be woken at the last moment.
         self.network.run_for(LONGEST + ROUND_TRIP);
         self.network.node(self.platform).assert_all_ended();
@@ -215,31 +252,24 @@ impl World {
             modem,
         } = self.sleeper();
         let random = self.network.random();
-        let mut own = lwm2m_simulation::Random::new(random.number(), 3);
-        match random.below(20) {
+        let mut own = Random::new(random.number(), 3);
+        match random.below(24) {
             0 => self.network.with(self.platform, |platform, now| {
                 platform.cancel_one(now, &mut own);
             }),
-            1 => {
-                let now = self.network.now();
-                let rebooted = self.network.node(device).rebooted(now, own.number());
-                self.network.reboot(device, rebooted);
-                self.count("reboot");
-            }
+            1 => self.reboot(device, &mut own),
             2 if !self.plan.is_calm => {
                 let address = self.network.change_address(device);
                 if let Some(modem) = modem {
                     self.network.with(modem, |modem, _| modem.device = address);
                 }
+                self.network.with(device, Device::moved);
                 self.count("another address");
             }
-            3 => self.network.with(device, |device, _| {
-                device.always_queues = false;
-                device.binding = match device.binding {
-                    "b=U" => device.queues,
-                    _ => "b=U",
-                };
+            3 => self.network.with(device, |device, now| {
+                device.change_binding(now, &mut own);
             }),
+            4..=7 => self.measure(device),
             _ => {
                 // Often several to one device, so that they wait for each other.
                 for _ in 0..=own.below(4) {
@@ -251,23 +281,63 @@ impl World {
         }
     }
 
+    /// A device reboots, with what it has saved or without.
+    fn reboot(&mut self, device: Handle<Device>, random: &mut Random) {
+        let restarts = random.chance(0.5) && self.network.with(device, Device::restart);
+        if restarts {
+            self.count("reboot with a snapshot");
+            return;
+        }
+        let (now, seed) = (self.network.now(), random.number());
+        self.network
+            .reboot_with(device, |device| device.rebooted(now, seed));
+        self.count("reboot");
+    }
+
+    /// A device measures something, once or more often, with pauses.
+    fn measure(&mut self, device: Handle<Device>) {
+        for _ in 0..=self.network.random().below(3) {
+            self.counter += 1;
+            let counter = self.counter;
+            let measures = self
+                .network
+                .with(device, |device, now| device.measure(now, counter));
+            if measures {
+                self.count("measured");
+            }
+            self.network.run_for(Duration::from_secs(1));
+        }
+    }
+
     fn count(&mut self, what: &'static str) {
         self.network
             .with(self.platform, |platform, _| platform.count(what));
     }
 
-    /// If nothing is lost, nothing reaches a device that is asleep, unless it isn't in Queue Mode.
+    /// If nothing is lost, nothing reaches a device that is asleep, unless it isn't in Queue Mode. And what was stored
+    /// has arrived.
     fn check_devices(&mut self) {
-        if !self.plan.is_calm {
-            return;
-        }
+        let (mut delivered, mut powered_down) = (0, 0);
         for Sleeper { name, device, .. } in &self.devices {
             let device = self.network.node(*device);
             assert!(
-                device.missed == 0 || !device.always_queues,
+                device.missed() == 0 || !device.always_queues || !self.plan.is_calm,
                 "something reaches a device that is asleep: {name}"
             );
+            let reports = &self.network.node(self.platform).reports;
+            for value in device.delivered() {
+                delivered += 1;
+                assert!(
+                    reports.has_heard(name, *value),
+                    "{value} was stored by {name}, and is lost"
+                );
+            }
+            powered_down += device.powered_down();
         }
+        self.network.with(self.platform, |platform, _| {
+            platform.tally.insert("stored and sent", delivered);
+            platform.tally.insert("powered down", powered_down);
+        });
     }
 
     /// All devices are gone, and their registrations end.
