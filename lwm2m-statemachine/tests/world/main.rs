@@ -20,3 +20,4 @@ mod sessions;
 mod short_messages;
 mod sleepers;
 mod three_servers;
+mod year;
