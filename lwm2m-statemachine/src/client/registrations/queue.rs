@@ -92,10 +92,11 @@ impl<'r> Queue<'r> {
         !waits && known.links.own.asked().is_none() && !self.card.holds(known.account.id)
     }
 
-    /// Whether there is no registration now, and the next one will be in Queue Mode.
+    /// Whether there is no registration now, and the next one, which may be that after Disable, will be in Queue Mode.
     fn will_queue(&self, tree: &ObjectTree, known: &Registration) -> bool {
-        let is_on_its_way = known.lease.is_none() && known.is_wanted(self.is_started);
-        let instance = known.account.server_instance.filter(|_| is_on_its_way);
+        let will_be = known.is_wanted(self.is_started) || known.disabled.until().is_some();
+        let instance = known.account.server_instance;
+        let instance = instance.filter(|_| known.lease.is_none() && will_be);
         let binding = instance.and_then(|instance| {
             match tree.get(Path::Resource(ObjectId::SERVER, instance, BINDING))? {
                 Value::String(binding) => binding.parse::<BindingMode>().ok(),

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use lwm2m_core::{BindingMode, Code, Instant};
+use lwm2m_core::{BindingMode, Code, Instant, Method};
 use lwm2m_kit::{account, get};
 use lwm2m_objects::typed::{Security, Server};
 use lwm2m_statemachine::{
@@ -11,7 +11,10 @@ use lwm2m_statemachine::{
 };
 
 use super::AWAKE;
-use crate::hosts::{Hosts, open, secured};
+use crate::{
+    hosts::{Hosts, open, secured},
+    support::on,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -102,6 +105,33 @@ fn a_server_that_cannot_be_reached_lets_the_device_sleep_until_the_next_attempt(
 }
 
 /// Nobody is there: the device needn't be awake for that.
+/// TS E.2, Resource 4: nothing is sent until the time is over.
+#[test]
+fn a_device_whose_only_server_is_disabled_sleeps_until_it_registers_again() {
+    let (security, server) = queued(open("one", 101, 3600), BindingMode::UQ);
+    let server = Server {
+        disable: true,
+        disable_timeout: Some(600),
+        ..server
+    };
+    let mut hosts = Hosts::registered([(security, server)]);
+    let of = account(0);
+    let link = hosts.link(of);
+    hosts.request(link, on(Method::Post, "/1/10/4"));
+    let [(_, answer), (_, deregister)] = &hosts.sent()[..] else {
+        panic!("expected an answer and a De-register");
+    };
+    assert_eq!(answer.code(), Code::CHANGED);
+    assert!(!hosts.client.may_sleep());
+    hosts.answer_code(deregister, Code::DELETED);
+    let until = hosts.now + 600 * SECOND;
+    assert_eq!(hosts.told_to_sleep(), [Some(until)]);
+    assert_eq!(hosts.client.poll_timeout(), Some(until));
+    hosts.pass(600 * SECOND);
+    assert_eq!(hosts.linked(), [of]);
+    assert!(!hosts.client.may_sleep());
+}
+
 #[test]
 fn without_any_registration_the_device_sleeps_between_attempts() {
     let mut hosts = Hosts::new(crate::hosts::tree([queued(
