@@ -272,7 +272,7 @@ impl Client {
     }
 
     /// For how long the server of an account is still disabled (TS E.2, Resource 4), to be saved across a restart;
-    /// `None` if it isn't.
+    /// `None` if it isn't. A [snapshot](Self::snapshot) has it, too.
     pub fn disabled_for(&self, now: Instant, account: AccountId) -> Option<Duration> {
         self.parts.registrations.disabled_for(now, account)
     }
