@@ -11,6 +11,10 @@ use super::{
     platform::{Carrier, Platform, Tally},
 };
 
+/// A Write that wasn't answered over SMS for MAX_RTT, 362 s, may be sent again in Queue Mode. This deadline passes before,
+/// so that no Write has a reason to be run twice.
+const REPEATS_NOTHING: Duration = Duration::from_secs(300);
+
 /// Longer than the Client waits for its next attempt, and for an answer to it.
 const SETTLED: Duration = Duration::from_secs(3 * 3600);
 /// Longer than any state of an exchange over SMS lives.
@@ -85,7 +89,9 @@ impl World {
         let mut network = Network::new(plan.seed);
         let carrier = network.add("SMS", Carrier::new());
         let number = network.address(carrier);
-        let server = Server::new(ServerConfig::new(network.random().seed()));
+        let mut config = ServerConfig::new(network.random().seed());
+        config.queue_mode.deadline = REPEATS_NOTHING;
+        let server = Server::new(config);
         let platform = network.add("server", Platform::new(server, number));
         let bindings = BindingMode::ALL;
         let binding = bindings[network.random().below(6) as usize];
