@@ -107,7 +107,10 @@ impl Registrations {
     /// De-registers from every server.
     pub(super) fn deregister(&mut self, context: &mut Context<'_>) {
         self.is_started = false;
-        self.step_all(context, Registration::advance);
+        self.step_all(context, |registration, step| {
+            registration.is_restored = false;
+            registration.advance(step);
+        });
     }
 
     /// Ends every connection, and the registrations without a word to the servers.

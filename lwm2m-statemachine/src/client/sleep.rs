@@ -78,15 +78,22 @@ impl Parts {
     }
 
     /// Whether something is under way with the server of an account: a message in either direction that isn't
-    /// acknowledged or answered, a body in blocks, a request that the application answers, what was stored, or a flow
-    /// that ends in a De-register.
+    /// acknowledged or answered, a body in blocks, a request that the application answers, what was stored and can be
+    /// sent now, or a flow that ends in a De-register.
     fn is_open_with(&self, account: AccountId) -> bool {
         let mut connections = self.registrations.queue().connections(account);
         connections.any(|connection| self.endpoint.is_open_with(&connection))
             || self.requests.has_deferred(account)
-            || self.reporting.has_stored(account) && !self.registrations.is_offline()
+            || self.reporting.has_stored(account) && self.can_be_told(account)
             || self.flows.is_running()
             || self.tree.is_holding()
+    }
+
+    /// Whether the server of an account can be notified: what is stored for one that can't be reached waits for the
+    /// next Update that it answers, and doesn't keep the device awake until then.
+    fn can_be_told(&self, account: AccountId) -> bool {
+        let connection = self.registrations.reporting(self.last_call.at, account);
+        connection.is_some()
     }
 
     /// Whether something is under way with anybody.

@@ -7,8 +7,8 @@ use core::{
 };
 
 use lwm2m_core::{
-    AccessRights, Code, ContentFormat, DataType, InstanceId, Method, ObjectId, Path, ResourceId,
-    Value, ValueRef,
+    AccessRights, BindingMode, Code, ContentFormat, DataType, InstanceId, Method, ObjectId, Path,
+    ResourceId, Value, ValueRef,
 };
 use lwm2m_kit::{account, instance};
 use lwm2m_objects::{
@@ -49,7 +49,11 @@ fn own(instances: u16) -> Store {
 
 /// With Software Management of one component.
 fn software_tree() -> ObjectTree {
-    let mut tree = tree(typed::Server::new(server_id(101), 3600));
+    software_tree_of(typed::Server::new(server_id(101), 3600))
+}
+
+fn software_tree_of(server: typed::Server) -> ObjectTree {
+    let mut tree = tree(server);
     let component = typed::SoftwareManagement {
         update_supported_objects: Some(false),
         ..typed::SoftwareManagement::new("name", "1")
@@ -121,6 +125,25 @@ fn servers_hear_of_objects_that_come_and_go() {
     assert_eq!(bench.code(get("/26241/0")), Code::NOT_FOUND);
     assert!(!remove(&mut bench, None, 26241));
     assert!(bench.all_sent().is_empty(), "nothing has changed");
+}
+
+/// TS 8.3, and Update Supported Objects (`/9/x/8`) false: the next Update tells, and none is made for it.
+#[test]
+fn a_client_that_sleeps_is_not_woken_to_tell_of_objects_that_wait_for_the_next_update() {
+    let server = typed::Server {
+        binding: BindingMode::UQ,
+        ..typed::Server::new(server_id(101), 3600)
+    };
+    let mut bench = bench_of(software_tree_of(server));
+    bench.pass(Duration::from_secs(93));
+    assert!(bench.client.may_sleep());
+    bench.client.disconnected(bench.now, bench.connection);
+    bench.events();
+    add(&mut bench, Some(0), 1);
+    let asks = |event: &ClientEvent| matches!(event, ClientEvent::Connect { .. });
+    assert!(!bench.events().iter().any(asks));
+    add(&mut bench, None, 2);
+    assert!(bench.events().iter().any(asks));
 }
 
 /// An Object without Object Instances is listed as well (TS 5.3.1).

@@ -20,6 +20,9 @@ impl Registration {
     pub(super) fn advance(&mut self, step: &mut Step<'_>) {
         self.end_lifetime(step);
         self.disabled.pass(step.now);
+        if self.is_restored {
+            return;
+        }
         if self.is_leaving || !self.is_wanted(step.is_started) {
             self.leave(step);
         }
@@ -305,5 +308,5 @@ fn has_to_connect(registration: &Registration, step: &mut Step<'_>) -> bool {
         || lease.is_stale
             && registration
                 .parameters(step)
-                .is_some_and(|parameters| parameters != lease.known)
+                .is_some_and(|parameters| parameters.are_news(&lease.known, step.held))
 }

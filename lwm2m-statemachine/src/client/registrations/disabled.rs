@@ -13,6 +13,9 @@ const DISABLE_TIMEOUT: ResourceId = ResourceId::new(5);
 /// How long a server is disabled that has no Disable Timeout (TS E.2).
 const ONE_DAY: Duration = Duration::from_secs(86_400);
 
+/// No Disable Timeout is longer than what a server can write in 32 bits.
+const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
+
 /// Whether a server is disabled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Disabled {
@@ -25,8 +28,9 @@ pub(super) enum Disabled {
 
 impl Disabled {
     /// After a restart, if so much was left of the period. If nobody knows for how long nothing ran, all of that is
-    /// still left: too early is worse than too late.
+    /// still left: too early is worse than too late. A damaged period isn't one.
     pub(super) fn restored(left: Option<Span>, downtime: Downtime) -> Self {
+        let left = left.filter(|left| left.as_duration() <= LONGEST);
         let until = left.map(|left| downtime.until_at_latest(left));
         let until = until.filter(|until| *until > downtime.now);
         until.map_or(Self::No, Self::Until)

@@ -68,6 +68,7 @@ impl Registration {
 
     /// The application wants registrations now: the next attempt isn't waited for.
     pub(super) fn start(&mut self, step: &mut Step<'_>) {
+        self.is_restored = false;
         self.attempts.end_wait();
         self.advance(step);
     }
@@ -193,6 +194,7 @@ impl Registration {
 
     /// The registration is given up; the server isn't told.
     pub(super) fn forget(&mut self, step: &mut Step<'_>) {
+        self.is_restored = false;
         self.abandon(step);
         self.lease = None;
         self.ended = None;

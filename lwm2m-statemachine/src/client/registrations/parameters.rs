@@ -47,7 +47,6 @@ impl ObjectList {
 
 /// Which parameters an Update tells (TS Table 9).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[expect(clippy::struct_excessive_bools, reason = "one for each parameter")]
 pub(super) struct Told {
     lifetime: bool,
@@ -57,6 +56,14 @@ pub(super) struct Told {
 }
 
 impl Told {
+    /// All of them.
+    pub(super) const ALL: Self = Self {
+        lifetime: true,
+        binding: true,
+        sms: true,
+        objects: true,
+    };
+
     /// These and others.
     pub(super) const fn with(self, other: Self) -> Self {
         Self {

@@ -41,7 +41,6 @@ pub(in crate::client) struct RegistrationRecord {
 struct LeaseRecord {
     location: Vec<String>,
     known: KnownRecord,
-    unsure: Told,
     expires: Span,
     update: Span,
     channel: Channel,
@@ -94,6 +93,7 @@ impl RegistrationRecord {
         let has = |channel| access.is_some_and(|access| access.has(channel));
         let lease = lease.restored(&now, downtime);
         own.lease = lease.filter(|lease| has(lease.channel));
+        own.is_restored = own.lease.is_some();
     }
 }
 
@@ -102,7 +102,6 @@ impl LeaseRecord {
         Self {
             location: lease.location.segments().map(String::from).collect(),
             known: KnownRecord::of(&lease.known),
-            unsure: lease.unsure,
             expires: Span::until(lease.expires, now),
             update: Span::until(lease.update_at, now),
             channel: lease.channel,
@@ -118,7 +117,8 @@ impl LeaseRecord {
         is_granted.then(|| Lease {
             location,
             known,
-            unsure: self.unsure,
+            // The device may have run on after the snapshot, and have told the server something else.
+            unsure: Told::ALL,
             expires,
             update_at: downtime.until_at_latest(self.update).min(expires),
             update_asked: true,

@@ -50,6 +50,8 @@ pub(super) struct Registration {
     pub(super) disabled: Disabled,
     /// The account is no longer in the tree.
     pub(super) is_gone: bool,
+    /// It is of a snapshot, and the application has neither started nor ended it. Until then it waits.
+    pub(super) is_restored: bool,
     /// The application has no network: nothing is sent.
     pub(super) is_offline: bool,
     /// The deadline that the timer queue has.
@@ -86,6 +88,7 @@ impl Registration {
             is_leaving: false,
             disabled: Disabled::No,
             is_gone: false,
+            is_restored: false,
             is_offline,
             armed: None,
         }

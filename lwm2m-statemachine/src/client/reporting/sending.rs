@@ -299,6 +299,9 @@ impl Reporting {
                 }
             }
             _ => {
+                if was_stored {
+                    self.stored.count_lost(account, id);
+                }
                 self.rejected(context, account, token, notification);
                 self.go_on(context, rest);
             }

@@ -331,6 +331,16 @@ impl Stored {
         }
     }
 
+    /// An observation ends as its server doesn't acknowledge: what is stored for it counts among what had to go.
+    pub(super) fn count_lost(&mut self, account: AccountId, observation: ObservationId) {
+        if let Some(queue) = self.by_account.get_mut(&account) {
+            let all = queue.notifications.iter();
+            let lost = all.filter(|stored| stored.observation == observation);
+            let lost = u64::try_from(lost.count()).unwrap_or(u64::MAX);
+            queue.dropped = queue.dropped.saturating_add(lost);
+        }
+    }
+
     /// An observation has ended: what is stored for it goes.
     pub(super) fn forget(&mut self, account: AccountId, observation: ObservationId) -> Interrupted {
         let under_way = self.by_account.get_mut(&account).and_then(|queue| {

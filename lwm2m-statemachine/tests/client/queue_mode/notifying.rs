@@ -67,6 +67,21 @@ fn a_change_wakes_the_client_and_the_update_is_accepted_before_it_is_notified() 
     }
 }
 
+/// What is stored for it waits for an Update that is answered.
+#[test]
+fn a_server_that_cannot_be_reached_does_not_keep_the_device_awake_by_what_is_stored() {
+    let mut bench = asleep(config(), true, "");
+    bench.events();
+    set(&mut bench, 21);
+    assert_eq!(bench.sent().path(), "/rd/a");
+    // Attempts are ever further apart.
+    for _ in 0..3600 {
+        bench.pass(SECOND);
+        bench.all_sent();
+    }
+    assert!(!bench.told_to_sleep().is_empty());
+}
+
 /// While the Client is awake there is no Update before a notification.
 #[test]
 fn in_the_awake_time_a_change_is_notified_at_once() {

@@ -1,15 +1,15 @@
 //! Registrations and attributes.
 
-use lwm2m_core::{Code, InstanceId};
+use lwm2m_core::{Code, InstanceId, Value};
 use lwm2m_kit::{account, events};
 use lwm2m_objects::{
-    LOCATION, ObjectTree, Store,
+    Change, LOCATION, ObjectTree, Store,
     typed::{Security, Server},
 };
 use lwm2m_statemachine::{Client, ClientEvent, Session, client::ClientSnapshot, coap::MessageBuf};
 use serde_json::{Value as Json, json};
 
-use super::{config, edited, saved, seconds};
+use super::{BOOT, config, edited, saved, seconds};
 use crate::{
     attributes::write_attributes,
     hosts::{Hosts, open, secured, tree},
@@ -40,8 +40,8 @@ fn a_registration_goes_on_with_an_update_where_the_session_is_resumed() {
     hosts.restart(tree([one()]), Some(seconds(50)));
     assert!(is_registered(&hosts));
     let update = hosts.resumes();
-    assert_eq!(update.queries(), Vec::<String>::new());
-    assert_eq!(update.payload(), b"");
+    assert_eq!(update.queries(), ["lt=300", "b=U"]);
+    assert!(!update.payload().is_empty());
     assert_eq!(
         hosts.events(),
         [ClientEvent::Updated {
@@ -133,7 +133,62 @@ fn the_first_update_tells_what_has_changed_since_the_server_was_told() {
         &state,
         Some(seconds(50)),
     );
-    assert_eq!(hosts.resumes().queries(), ["lt=600"]);
+    assert_eq!(hosts.resumes().queries(), ["lt=600", "b=U"]);
+}
+
+/// The power went after the server had been told something that was not saved yet: tree and snapshot are older.
+#[test]
+fn a_server_that_was_told_something_newer_than_the_snapshot_is_told_all_of_now() {
+    let mut hosts = registered();
+    let (_, state) = saved(&hosts.client, hosts.now);
+    hosts.client.set(hosts.now, path("/1/10/1"), 60).unwrap();
+    let update = hosts.update(account(0));
+    assert_eq!(update.queries(), ["lt=60"]);
+    hosts.answer_code(&update, Code::CHANGED);
+    hosts.boot(tree([one()]), &state, Some(seconds(5)));
+    assert_eq!(hosts.resumes().queries(), ["lt=300", "b=U"]);
+}
+
+/// A device may look at its network and its Objects before it starts the Client.
+#[test]
+fn what_the_application_does_before_the_start_does_not_end_the_registration() {
+    let hosts = registered();
+    let (_, state) = saved(&hosts.client, hosts.now);
+    let restored = |act: &dyn Fn(&mut Client)| {
+        let config = config();
+        let mut tree = tree([one()]);
+        tree.add(Store::new(&LOCATION));
+        let elapsed = Some(seconds(50));
+        let mut client = Client::restore(config, tree, &state, BOOT, elapsed).unwrap();
+        act(&mut client);
+        client.start(BOOT);
+        client.go_online(BOOT);
+        assert!(client.is_registered(account(0)));
+        let deregistered =
+            |event: &ClientEvent| matches!(event, ClientEvent::DeregisterFailed { .. });
+        assert!(!events(&mut client).iter().any(deregistered));
+    };
+    restored(&|client| client.go_offline(BOOT));
+    restored(&|client| client.set(BOOT, path("/1/10/1"), 600).unwrap());
+    restored(&|client| client.handle_timeout(BOOT));
+    restored(&|client| {
+        let set = |at: &str, value: Value| Change::Set {
+            path: path(at),
+            value,
+        };
+        let found = [
+            Change::Create { path: path("/6/0") },
+            set("/6/0/0", 51.5.into()),
+            set("/6/0/1", 0.1.into()),
+            set("/6/0/5", Value::Time(1_700_000_000)),
+        ];
+        client.change(BOOT, found).unwrap();
+    });
+    // Its end is the application's to say.
+    let mut client =
+        Client::restore(config(), tree([one()]), &state, BOOT, Some(seconds(50))).unwrap();
+    client.deregister(BOOT);
+    assert!(!client.is_registered(account(0)));
 }
 
 /// An Update that got no answer may have told the server.
@@ -144,7 +199,7 @@ fn what_the_server_may_have_been_told_is_told_again() {
     assert_eq!(hosts.update(account(0)).queries(), ["lt=600"]);
     hosts.client.set(hosts.now, path("/1/10/1"), 300).unwrap();
     hosts.restart(tree([one()]), Some(seconds(50)));
-    assert_eq!(hosts.resumes().queries(), ["lt=300"]);
+    assert_eq!(hosts.resumes().queries(), ["lt=300", "b=U"]);
 }
 
 #[test]
@@ -174,7 +229,7 @@ fn another_device_registers() {
     let hosts = registered();
     let (_, state) = saved(&hosts.client, hosts.now);
     let boot = |state: &ClientSnapshot| {
-        let (now, elapsed) = (super::BOOT, Some(seconds(1)));
+        let (now, elapsed) = (BOOT, Some(seconds(1)));
         Client::restore(config(), tree([one()]), state, now, elapsed).unwrap()
     };
     assert!(boot(&state).is_registered(account(0)));
@@ -260,9 +315,9 @@ fn a_device_that_has_left_its_servers_doesnt_come_back_by_itself() {
     let mut objects = tree([one()]);
     objects.restore(&values).unwrap();
     let elapsed = Some(seconds(1));
-    let mut client = Client::restore(config(), objects, &state, super::BOOT, elapsed).unwrap();
+    let mut client = Client::restore(config(), objects, &state, BOOT, elapsed).unwrap();
     assert!(!client.is_registered(account(0)));
-    client.handle_timeout(super::BOOT);
+    client.handle_timeout(BOOT);
     assert_eq!(events(&mut client), []);
 }
 
@@ -346,7 +401,7 @@ fn attributes_that_could_not_be_written_are_not_restored() {
         let (_, state) = saved(&hosts.client, hosts.now);
         let mut config = config();
         config.most_attributes = most;
-        let (state, now) = (edited(&state, edits), super::BOOT);
+        let (state, now) = (edited(&state, edits), BOOT);
         let client = Client::restore(config, objects, &state, now, Some(seconds(1))).unwrap();
         attributes(&client)
     };
