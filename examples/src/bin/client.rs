@@ -210,6 +210,7 @@ JSON lines (--json):
     disconnected            server, account; neither after a download
     registered              server, account, location
     updated, deregistered   server, account
+    disabled                server, account, seconds
     failed                  server, account, operation, reason, retry
     bootstrapping           server, account, by
     bootstrapped, purged    server, account

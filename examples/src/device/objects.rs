@@ -136,6 +136,8 @@ fn account(settings: &Settings, server: &ServerAt) -> typed::Server {
         default_maximum_period: Some(account.maximum_period),
         notification_storing: account.storing,
         disable: true,
+        // A day, as without one (TS E.2): so a server can write it.
+        disable_timeout: Some(86_400),
         binding: account.binding,
         ..typed::Server::new(server.id, account.lifetime)
     }

@@ -71,7 +71,7 @@ fn registration(event: &ClientEvent, directory: &Directory, now: Instant) -> Opt
             .word("operation", "deregister")
             .word("reason", reason),
         ClientEvent::Disabled { account, until } => {
-            about("disabled", account).word("seconds", wait(*until, now))
+            for_how_long(about("disabled", account), Some(*until), now)
         }
         _ => return None,
     }])

@@ -166,6 +166,22 @@ fn a_device_sleeps_until_its_registration_has_to_be_updated() {
 }
 
 #[test]
+fn a_device_whose_server_is_disabled_sleeps_until_it_registers_again() {
+    let (mut server, mut device) = server_and_sleeper(&["--sleep"]);
+    server.say("write me /1/0/5 2");
+    server.say("exec me /1/0/4");
+    server.expect("waiting me exec /1/0/4 operation=");
+    device.say("update");
+    server.expect("answer me exec /1/0/4 2.04");
+    server.expect("deregistered me");
+    device.expect("disabled 101 for 2 s");
+    device.expect("asleep for 2 s");
+    device.expect("awake");
+    device.expect("registered 101 /rd/");
+    server.expect("registered me /rd/");
+}
+
+#[test]
 fn a_value_that_is_observed_wakes_the_device_and_its_notification_follows_the_update() {
     let (mut server, mut device) = server_and_sleeper(&["--sleep"]);
     observe_battery(&mut server, &mut device);
