@@ -2,7 +2,7 @@
 //! is over, and then the Client registers.
 
 mod ending;
-mod kept;
+pub(crate) mod kept;
 
 use core::time::Duration;
 
@@ -31,7 +31,7 @@ fn seconds(seconds: u64) -> Duration {
 }
 
 /// An account of a server that may be disabled, for this long if that is said.
-fn may_be_disabled(host: &str, id: u16, timeout: Option<u32>) -> (Security, Server) {
+pub(crate) fn may_be_disabled(host: &str, id: u16, timeout: Option<u32>) -> (Security, Server) {
     let (security, server) = open(host, id, 10 * DAY);
     let server = Server {
         disable: true,
@@ -69,7 +69,7 @@ fn one(timeout: Option<u32>) -> Hosts {
     registered(tree([may_be_disabled("one", 101, timeout)]))
 }
 
-fn disable() -> MessageBuf {
+pub(crate) fn disable() -> MessageBuf {
     on(Method::Post, "/1/10/4")
 }
 
@@ -80,7 +80,7 @@ fn write(at: &str, value: &str) -> MessageBuf {
     write
 }
 
-fn state(hosts: &Hosts, of: AccountId) -> RegistrationState {
+pub(crate) fn state(hosts: &Hosts, of: AccountId) -> RegistrationState {
     hosts.client.account(of).unwrap().state
 }
 
@@ -89,14 +89,18 @@ fn disabled(of: AccountId, until: Instant) -> ClientEvent {
 }
 
 /// The server of an account sends a request; what is sent then.
-fn asks(hosts: &mut Hosts, of: AccountId, request: MessageBuf) -> Vec<(AccountId, Sent)> {
+pub(crate) fn asks(
+    hosts: &mut Hosts,
+    of: AccountId,
+    request: MessageBuf,
+) -> Vec<(AccountId, Sent)> {
     let link = hosts.link(of);
     hosts.request(link, request);
     hosts.sent()
 }
 
 /// The server of `by` executes Disable of the server of `of`, which accepts the De-register.
-fn disables(hosts: &mut Hosts, by: AccountId, of: AccountId) {
+pub(crate) fn disables(hosts: &mut Hosts, by: AccountId, of: AccountId) {
     let instance = hosts.client.account(of).unwrap().server_instance;
     let target = format!("/1/{}/4", instance.unwrap());
     let sent = asks(hosts, by, on(Method::Post, &target));
@@ -111,7 +115,7 @@ fn disables(hosts: &mut Hosts, by: AccountId, of: AccountId) {
 }
 
 /// Acknowledges a confirmable message.
-fn acknowledge(hosts: &mut Hosts, sent: &Sent) {
+pub(crate) fn acknowledge(hosts: &mut Hosts, sent: &Sent) {
     assert_eq!(sent.kind(), MessageType::Confirmable);
     let id = sent.message().message_id();
     let empty = MessageBuf::new(Code::EMPTY);
@@ -120,7 +124,7 @@ fn acknowledge(hosts: &mut Hosts, sent: &Sent) {
 }
 
 /// The Client registers with the server of an account on a new connection.
-fn registers(hosts: &mut Hosts, of: AccountId) {
+pub(crate) fn registers(hosts: &mut Hosts, of: AccountId) {
     hosts.connect(of, Session::New);
     let register = hosts.register(of);
     assert!(

@@ -1,6 +1,7 @@
 //! Queue Mode (TS 8.3): how long the Client is awake for a server, when the device may power down, and what wakes it.
 
 mod by_sms;
+mod disabled;
 mod notifying;
 mod others;
 mod servers;

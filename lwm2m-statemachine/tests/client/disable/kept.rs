@@ -18,10 +18,10 @@ use crate::{
     support::{Sent, path},
 };
 
-const SET_POINT: &str = "/26241/0/1";
+pub(crate) const SET_POINT: &str = "/26241/0/1";
 
 /// Registered with one server that may be disabled for a minute, which observes a number with each of these tokens.
-fn observed(config: ClientConfig, server: Server, tokens: &[&[u8]]) -> Hosts {
+pub(crate) fn observed(config: ClientConfig, server: Server, tokens: &[&[u8]]) -> Hosts {
     let (security, _) = may_be_disabled("one", 101, Some(60));
     let mut tree = tree([(security, server)]);
     tree.add(sensors());
@@ -41,12 +41,12 @@ fn config() -> ClientConfig {
     ClientConfig::new("example-client", [3; 32])
 }
 
-fn server() -> Server {
+pub(crate) fn server() -> Server {
     may_be_disabled("one", 101, Some(60)).1
 }
 
 /// The server observes something with this token. What is sent then.
-fn observes(hosts: &mut Hosts, token: &[u8], request: MessageBuf) -> Vec<Sent> {
+pub(crate) fn observes(hosts: &mut Hosts, token: &[u8], request: MessageBuf) -> Vec<Sent> {
     let link = hosts.link(account(0));
     let id = 0x4000 + u16::from(token[0]);
     let wire = request.finish(MessageType::Confirmable, id, Token::new(token).unwrap());
@@ -55,7 +55,7 @@ fn observes(hosts: &mut Hosts, token: &[u8], request: MessageBuf) -> Vec<Sent> {
     sent.into_iter().map(|(_, sent)| sent).collect()
 }
 
-fn set(hosts: &mut Hosts, value: i64) {
+pub(crate) fn set(hosts: &mut Hosts, value: i64) {
     let now = hosts.now;
     hosts.client.set(now, path(SET_POINT), value).unwrap();
     hosts.client.handle_timeout(now);
@@ -67,7 +67,7 @@ fn value(sent: &Sent) -> u8 {
 }
 
 /// The server is disabled; the value changes to these, and the time is over.
-fn disabled_while(hosts: &mut Hosts, values: &[i64]) {
+pub(crate) fn disabled_while(hosts: &mut Hosts, values: &[i64]) {
     disables(hosts, account(0), account(0));
     for value in values {
         set(hosts, *value);
@@ -78,7 +78,7 @@ fn disabled_while(hosts: &mut Hosts, values: &[i64]) {
 }
 
 /// The values of the notifications that follow the answer to an Observe with this token, acknowledged one by one.
-fn told(hosts: &mut Hosts, token: &[u8], request: MessageBuf) -> Vec<u8> {
+pub(crate) fn told(hosts: &mut Hosts, token: &[u8], request: MessageBuf) -> Vec<u8> {
     let mut sent = observes(hosts, token, request);
     let mut told = vec![value(&sent.remove(0))];
     let mut last = None;
@@ -100,13 +100,13 @@ fn told(hosts: &mut Hosts, token: &[u8], request: MessageBuf) -> Vec<u8> {
     told
 }
 
-fn stored(hosts: &Hosts) -> (usize, u64) {
+pub(crate) fn stored(hosts: &Hosts) -> (usize, u64) {
     let reporting: ReportingStatus<'_> = hosts.client.reporting();
     let stored = reporting.stored(account(0));
     (stored.waiting, stored.dropped)
 }
 
-fn dropped(hosts: &mut Hosts) -> u64 {
+pub(crate) fn dropped(hosts: &mut Hosts) -> u64 {
     let events = hosts.events().into_iter();
     let counts = events.filter_map(|event| match event {
         ClientEvent::NotificationsDropped { dropped, .. } => Some(dropped),

@@ -18,7 +18,7 @@ use crate::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn queued(account: (Security, Server), binding: BindingMode) -> (Security, Server) {
+pub(super) fn queued(account: (Security, Server), binding: BindingMode) -> (Security, Server) {
     let (security, server) = account;
     (security, Server { binding, ..server })
 }
@@ -35,7 +35,7 @@ impl Hosts {
         self.client.account(account).unwrap().queue_mode
     }
 
-    fn told_to_sleep(&mut self) -> Vec<Option<Instant>> {
+    pub(super) fn told_to_sleep(&mut self) -> Vec<Option<Instant>> {
         let events = self.events().into_iter();
         let told = events.filter_map(|event| match event {
             ClientEvent::MaySleep { until } => Some(until),
