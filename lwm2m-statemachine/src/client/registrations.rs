@@ -336,12 +336,16 @@ impl Registrations {
         context: &mut Context<'_>,
         records: &[RegistrationRecord],
         downtime: Downtime,
-    ) {
+    ) -> Vec<AccountId> {
+        let mut known = Vec::new();
         for record in records {
             self.take(context, record.account(), |registration, step| {
-                record.restore(registration, step, downtime);
+                if record.restore(registration, step, downtime) {
+                    known.push(record.account());
+                }
             });
         }
+        known
     }
 }
 

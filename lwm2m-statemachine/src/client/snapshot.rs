@@ -24,8 +24,8 @@ use crate::smartcard::CardContents;
 const VERSION: u16 = 1;
 
 /// The state of a [`Client`] as plain data, to be saved across a restart: its registrations, the attributes that servers
-/// have set, observations with what is stored for them, where it is in the Bootstrap Sequence, and when the account of the Bootstrap-Server is purged. See
-/// [`Client::snapshot`] and [`Client::restore`].
+/// have set, observations with what is stored for them, which servers are disabled and what is kept for them, where it is
+/// in the Bootstrap Sequence, and when the account of the Bootstrap-Server is purged. See [`Client::snapshot`] and [`Client::restore`].
 ///
 /// With the feature `serde` it serialises, in formats that describe themselves and in those that don't. It has no
 /// moments, because the clock may begin anew, and no keys; [`Debug`](fmt::Debug) shows none of its values.
@@ -164,12 +164,13 @@ impl Parts {
         let has_account = |server| accounts::has_account(tree, server);
         self.attributes
             .restore(tree, has_account, &snapshot.attributes);
+        let mut known = Vec::new();
         self.register(now, |registrations, context| {
-            registrations.restore(context, &snapshot.registrations, downtime);
+            known = registrations.restore(context, &snapshot.registrations, downtime);
         });
         let root = self.requests.root().clone();
         self.report(now, |reporting, context| {
-            reporting.restore(context, &snapshot.reporting, &root, downtime);
+            reporting.restore(context, &snapshot.reporting, (&root, &known), downtime);
         });
         self.bootstrap(now, |bootstrap, context| {
             bootstrap.restore(context, &snapshot.bootstrap, downtime);

@@ -2,6 +2,7 @@
 
 mod bootstrap;
 mod damaged;
+mod disabled;
 mod life;
 mod registration;
 mod reporting;

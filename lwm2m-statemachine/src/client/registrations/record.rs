@@ -80,20 +80,30 @@ impl RegistrationRecord {
 
     /// The registration goes on with what was kept, as after the loss of the connection: the server hears an Update
     /// first, if the connection continues the one before, else a Register.
-    pub(super) fn restore(&self, own: &mut Registration, step: &mut Step<'_>, downtime: Downtime) {
+    ///
+    /// Returns whether the account is the one that it was.
+    pub(super) fn restore(
+        &self,
+        own: &mut Registration,
+        step: &mut Step<'_>,
+        downtime: Downtime,
+    ) -> bool {
         if !own.is_usable() || Mark::of(step.tree, own.account.id) != Some(self.mark) {
-            return;
+            return false;
         }
         own.attempts = Attempts::restored(self.attempts, downtime);
         own.disabled = Disabled::restored(self.disabled, downtime);
-        let (Some(lease), Some(now)) = (&self.lease, own.parameters(step)) else {
-            return;
+        // One that is disabled has been left.
+        let lease = self.lease.as_ref().filter(|_| self.disabled.is_none());
+        let (Some(lease), Some(now)) = (lease, own.parameters(step)) else {
+            return true;
         };
         let access = own.account.access;
         let has = |channel| access.is_some_and(|access| access.has(channel));
         let lease = lease.restored(&now, downtime);
         own.lease = lease.filter(|lease| has(lease.channel));
         own.is_restored = own.lease.is_some();
+        true
     }
 }
 

@@ -19,7 +19,7 @@ use super::{
         timers::{ObservationId, Timer},
     },
     ending::abandon,
-    kept::{Kept, KeptObservation},
+    kept::{Kept, KeptNotification, KeptObservation},
     parts::{Context, Reporting},
     returning::end_retry,
     stored::MayGoOn,
@@ -65,19 +65,25 @@ impl Reporting {
         if unobserved.is_empty() && self.kept.next(account).is_none() {
             return;
         }
-        let mut kept: Vec<KeptObservation> = Vec::new();
+        let mut kept: Vec<(ObservationId, KeptObservation)> = Vec::new();
         for id in unobserved {
-            kept.extend(end_unobserved(&mut self.table, context, id, lifetime));
+            let ended = end_unobserved(&mut self.table, context, id, lifetime);
+            kept.extend(ended.map(|ended| (id, ended)));
         }
         end_retry(&mut self.stored, context, account);
         let (stored, mut dropped) = self.stored.take(account);
         for stored in stored {
             let mut all = kept.iter_mut();
-            match all.find(|kept| kept.observation == stored.observation) {
-                Some(kept) => kept.notifications.push_back(stored),
+            match all.find(|(id, _)| *id == stored.observation) {
+                Some((_, kept)) => kept.notifications.push_back(KeptNotification {
+                    at: stored.at,
+                    payload: stored.payload,
+                    told: stored.told,
+                }),
                 None => dropped += 1,
             }
         }
+        let kept = kept.into_iter().map(|(_, kept)| kept).collect();
         let bounds = self.stored.bounds();
         self.kept.begin(account, kept, dropped, context.now, bounds);
         settle(&mut self.kept, context, account);
@@ -173,7 +179,6 @@ fn end_unobserved(
     let pmax = view.maximum(ended.path);
     let within = pmax.map_or(lifetime, |pmax| Duration::from_secs(pmax.into()));
     Some(KeptObservation {
-        observation: id,
         path: ended.path,
         format: ended.format,
         within,

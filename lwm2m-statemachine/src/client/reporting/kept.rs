@@ -8,10 +8,8 @@ use core::time::Duration;
 
 use lwm2m_core::{ContentFormat, Instant, Path};
 
-use super::{
-    super::{event::AccountId, timers::ObservationId},
-    stored::StoredNotification,
-};
+use super::{super::event::AccountId, schedule::Told};
+use crate::machine::Past;
 
 /// What is kept for all accounts.
 #[derive(Debug, Default)]
@@ -23,9 +21,9 @@ pub(super) struct Kept {
 #[derive(Debug, Default)]
 pub(super) struct KeptFor {
     /// One for each path and format.
-    all: Vec<KeptObservation>,
+    pub(super) all: Vec<KeptObservation>,
     /// How many had to go.
-    dropped: u64,
+    pub(super) dropped: u64,
     /// When the next of them goes, as the machine's timer queue has it.
     pub(super) armed: Option<Instant>,
 }
@@ -33,7 +31,6 @@ pub(super) struct KeptFor {
 /// The notifications of an observation that the server had.
 #[derive(Debug)]
 pub(super) struct KeptObservation {
-    pub(super) observation: ObservationId,
     pub(super) path: Path,
     /// Of the payloads: all notifications of an observation have one (RFC 7641 §4.2).
     pub(super) format: ContentFormat,
@@ -41,7 +38,16 @@ pub(super) struct KeptObservation {
     pub(super) within: Duration,
     pub(super) until: Instant,
     /// The oldest first.
-    pub(super) notifications: VecDeque<StoredNotification>,
+    pub(super) notifications: VecDeque<KeptNotification>,
+}
+
+/// A notification that was stored.
+#[derive(Debug)]
+pub(super) struct KeptNotification {
+    /// When it would have been sent.
+    pub(super) at: Past,
+    pub(super) payload: Vec<u8>,
+    pub(super) told: Told,
 }
 
 impl Kept {
@@ -64,28 +70,34 @@ impl Kept {
         new: Vec<KeptObservation>,
         dropped: u64,
         now: Instant,
-        (most, most_bytes): (usize, usize),
+        bounds: (usize, usize),
     ) {
         let kept = self.by_account.entry(account).or_default();
-        kept.dropped = kept.dropped.saturating_add(dropped);
-        for new in new {
-            match kept.find_mut(new.path, new.format) {
-                Some(known) => {
-                    known.within = new.within;
-                    known.notifications.extend(new.notifications);
-                }
-                None => kept.all.push(new),
-            }
-        }
+        kept.add(new, dropped);
         for known in &mut kept.all {
             known.until = now + known.within;
         }
-        while kept.len() > most || kept.bytes() > most_bytes {
-            if !kept.drop_oldest() {
-                break;
-            }
-        }
-        kept.all.retain(|known| !known.notifications.is_empty());
+        kept.bound(bounds);
+    }
+
+    /// These were kept before a restart, within bounds that may have been others.
+    pub(super) fn restore(
+        &mut self,
+        account: AccountId,
+        all: Vec<KeptObservation>,
+        dropped: u64,
+        bounds: (usize, usize),
+    ) {
+        let kept = self.by_account.entry(account).or_default();
+        kept.add(all, dropped);
+        kept.bound(bounds);
+    }
+
+    /// What is kept for each account.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (AccountId, &KeptFor)> {
+        self.by_account
+            .iter()
+            .map(|(account, kept)| (*account, kept))
     }
 
     /// The server observes a path in a format: what is kept of it.
@@ -142,6 +154,29 @@ impl KeptObservation {
 }
 
 impl KeptFor {
+    fn add(&mut self, all: Vec<KeptObservation>, dropped: u64) {
+        self.dropped = self.dropped.saturating_add(dropped);
+        for new in all {
+            match self.find_mut(new.path, new.format) {
+                Some(known) => {
+                    known.within = new.within;
+                    known.notifications.extend(new.notifications);
+                }
+                None => self.all.push(new),
+            }
+        }
+    }
+
+    /// Over a number, or over so many bytes of payload, the oldest ones go.
+    fn bound(&mut self, (most, most_bytes): (usize, usize)) {
+        while self.len() > most || self.bytes() > most_bytes {
+            if !self.drop_oldest() {
+                break;
+            }
+        }
+        self.all.retain(|known| !known.notifications.is_empty());
+    }
+
     fn find_mut(&mut self, path: Path, format: ContentFormat) -> Option<&mut KeptObservation> {
         let mut all = self.all.iter_mut();
         all.find(|known| known.is_of(path, format))
@@ -158,11 +193,9 @@ impl KeptFor {
     }
 
     fn drop_oldest(&mut self) -> bool {
-        let oldest = |known: &&mut KeptObservation| {
-            let first = known.notifications.front();
-            first.map_or(u64::MAX, |first| first.number)
-        };
-        let oldest = self.all.iter_mut().min_by_key(oldest);
+        let all = self.all.iter_mut();
+        let all = all.filter(|known| !known.notifications.is_empty());
+        let oldest = all.min_by_key(|known| known.notifications.front().map(|first| first.at));
         let dropped = oldest.and_then(|known| known.notifications.pop_front());
         self.dropped = self.dropped.saturating_add(dropped.is_some().into());
         dropped.is_some()

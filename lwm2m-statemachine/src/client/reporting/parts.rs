@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use lwm2m_core::{Instant, Path};
+use lwm2m_core::{Instant, Path, ShortServerId};
 use lwm2m_objects::ObjectTree;
 
 use super::{
@@ -63,8 +63,12 @@ pub(in crate::client) struct Context<'c> {
 impl<'c> Context<'c> {
     /// What an observer of a path sees.
     pub(super) fn view(&mut self, observer: &Observer, path: Path) -> View<'c> {
+        self.view_of(observer.server, path)
+    }
+
+    /// What a server sees of a path.
+    pub(super) fn view_of(&mut self, server: ShortServerId, path: Path) -> View<'c> {
         let (tree, registrations) = (self.tree, self.registrations);
-        let server = observer.server;
         let periods = self.known.periods.get(server, || {
             default_periods(tree, registrations.server_instance(server))
         });

@@ -19,8 +19,9 @@ use super::{
         span::Span,
         timers::ObservationId,
     },
+    kept::KeptFor,
     parts::Reporting,
-    schedule::{Schedule, Shown, plain},
+    schedule::{Schedule, Shown, Told, plain},
     stored::Queue,
     table::Observation,
     values::{Values, WatchedRecord},
@@ -38,6 +39,7 @@ pub(in crate::client) struct ReportingRecord {
     pub(super) number: u32,
     pub(super) observations: Vec<ObservationRecord>,
     pub(super) queues: Vec<QueueRecord>,
+    pub(super) kept: Vec<KeptRecord>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -45,6 +47,8 @@ pub(in crate::client) struct ReportingRecord {
 pub(super) struct ObservationRecord {
     pub(super) account: InstanceId,
     pub(super) token: Token,
+    /// Its server is disabled: it goes on without it.
+    pub(super) is_unobserved: bool,
     pub(super) path: Path,
     pub(super) format: ContentFormat,
     pub(super) request: Option<RequestRecord>,
@@ -101,6 +105,27 @@ pub(super) struct StoredRecord {
     pub(super) told: SentRecord,
 }
 
+/// What is kept for the server of an account until it observes the same again. Its notifications name what was observed
+/// by its place in this record.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(super) struct KeptRecord {
+    pub(super) account: InstanceId,
+    pub(super) dropped: u64,
+    pub(super) observations: Vec<KeptObservationRecord>,
+    pub(super) notifications: Vec<StoredRecord>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(super) struct KeptObservationRecord {
+    pub(super) path: Path,
+    pub(super) format: ContentFormat,
+    pub(super) within: Span,
+    /// For how long it still waits; `None` if the server is disabled once more, and it waits for the next Register.
+    pub(super) left: Option<Span>,
+}
+
 /// What a snapshot is taken of.
 pub(in crate::client) struct Seen<'c> {
     pub(in crate::client) now: Instant,
@@ -123,22 +148,35 @@ impl Reporting {
     pub(in crate::client) fn record(&self, seen: &Seen<'_>) -> ReportingRecord {
         let ids = self.table.all();
         let places: BTreeMap<ObservationId, u32> = ids.iter().copied().zip(0..).collect();
-        let all = ids.iter().filter_map(|id| self.table.get(*id));
+        let all = ids.iter().filter_map(|id| {
+            let is_unobserved = self.table.is_unobserved(*id);
+            Some((self.table.get(*id)?, is_unobserved))
+        });
         let queues = self.stored.by_account.iter();
         ReportingRecord {
             number: self.numbers.record(),
             observations: all
-                .map(|observation| ObservationRecord::of(observation, seen))
+                .map(|(observation, is_unobserved)| {
+                    ObservationRecord::of(observation, is_unobserved, seen)
+                })
                 .collect(),
             queues: queues
                 .map(|(account, queue)| QueueRecord::of(*account, queue, &places, seen.now))
+                .collect(),
+            kept: self
+                .kept
+                .iter()
+                .map(|(account, kept)| KeptRecord::of(account, kept, seen.now))
                 .collect(),
         }
     }
 }
 
 impl ObservationRecord {
-    fn of(observation: &Observation, seen: &Seen<'_>) -> Self {
+    fn of(observation: &Observation, is_unobserved: bool, seen: &Seen<'_>) -> Self {
+        let account = observation.observer.account;
+        // The server is being left: the observation is about to go on without it.
+        let is_left = seen.registrations.disabled_for(seen.now, account).is_some();
         let (entry, is_open) = observation.settled();
         let Observation { path, format, .. } = *observation;
         let mut schedule = ScheduleRecord::of(&observation.schedule, seen.now);
@@ -151,8 +189,9 @@ impl ObservationRecord {
             schedule.digest = Some(digest(&view, path));
         }
         Self {
-            account: observation.observer.account.instance(),
+            account: account.instance(),
             token: entry.token(),
+            is_unobserved: is_unobserved || is_left,
             path,
             format,
             request: RequestRecord::of(seen.endpoint, entry.resource(), seen.root, (path, format)),
@@ -252,18 +291,50 @@ impl QueueRecord {
             Some((*place, counted.clone()))
         });
         let notifications = queue.notifications.iter().filter_map(|stored| {
-            let told = &stored.told;
-            Some(StoredRecord {
-                observation: *places.get(&stored.observation)?,
-                payload: stored.payload.clone(),
-                counted: told.counted.clone(),
-                told: SentRecord::of((stored.at.age(now), &told.values, &told.shown)),
-            })
+            let place = *places.get(&stored.observation)?;
+            let age = stored.at.age(now);
+            Some(StoredRecord::of(place, &stored.payload, &stored.told, age))
         });
         Self {
             account: account.instance(),
             dropped: queue.dropped,
             owed: owed.collect(),
+            notifications: notifications.collect(),
+        }
+    }
+}
+
+impl StoredRecord {
+    fn of(observation: u32, payload: &[u8], told: &Told, age: Duration) -> Self {
+        Self {
+            observation,
+            payload: payload.to_vec(),
+            counted: told.counted.clone(),
+            told: SentRecord::of((age, &told.values, &told.shown)),
+        }
+    }
+}
+
+impl KeptRecord {
+    fn of(account: AccountId, kept: &KeptFor, now: Instant) -> Self {
+        let waits = kept.armed.is_some();
+        let observations = kept.all.iter().map(|known| KeptObservationRecord {
+            path: known.path,
+            format: known.format,
+            within: Span::of(known.within),
+            left: waits.then(|| Span::until(known.until, now)),
+        });
+        let all = kept.all.iter().zip(0..);
+        let notifications = all.flat_map(|(known, place)| {
+            let all = known.notifications.iter();
+            all.map(move |kept| {
+                StoredRecord::of(place, &kept.payload, &kept.told, kept.at.age(now))
+            })
+        });
+        Self {
+            account: account.instance(),
+            dropped: kept.dropped,
+            observations: observations.collect(),
             notifications: notifications.collect(),
         }
     }

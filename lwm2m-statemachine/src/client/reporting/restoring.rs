@@ -13,40 +13,54 @@ use lwm2m_objects::{Object, ObjectTree};
 use super::{
     super::{
         config::Root,
-        event::{AccountId, AccountRole, AccountStatus, RegistrationState},
+        event::{AccountId, AccountRole, RegistrationState},
         registrations::Registrations,
         span::Downtime,
         timers::ObservationId,
     },
+    kept::{KeptNotification, KeptObservation},
     numbers::Numbers,
     parts::{Context, Reporting},
     record::{
-        ObservationRecord, QueueRecord, ReportingRecord, ScheduleRecord, SentRecord, StoredRecord,
-        digest,
+        KeptObservationRecord, KeptRecord, ObservationRecord, QueueRecord, ReportingRecord,
+        ScheduleRecord, SentRecord, StoredRecord, digest,
     },
     schedule::{Delivered, MOST_COUNTED, Schedule, Shown, Told},
     table::{Observation, Observer},
     values::Values,
-    view::View,
+    view::{View, stores},
 };
-use crate::{coap::Resource, downlink::payload};
+use crate::{
+    coap::{Resource, Token},
+    downlink::payload,
+};
 
 impl Reporting {
-    /// Goes on with what was kept, for the registrations that go on. What has changed since then counts.
+    /// Goes on with what was kept, for the registrations that go on, and for servers that are disabled, of the accounts
+    /// that are known again. What has changed since then counts.
     pub(in crate::client) fn restore(
         &mut self,
         context: &mut Context<'_>,
         record: &ReportingRecord,
-        root: &Root,
+        (root, known): (&Root, &[AccountId]),
         downtime: Downtime,
     ) {
         self.numbers = Numbers::restored(record.number, downtime);
         let all = record.observations.iter();
         let ids: Vec<Option<ObservationId>> = all
-            .map(|observation| self.restore_observation(context, observation, (root, downtime)))
+            .map(|observation| {
+                let account = AccountId::new(observation.account);
+                let account = known.contains(&account).then_some(account)?;
+                self.restore_observation(context, observation, account, (root, downtime))
+            })
             .collect();
         for queue in &record.queues {
             self.restore_queue(context, queue, &ids, downtime);
+        }
+        for kept in &record.kept {
+            if known.contains(&AccountId::new(kept.account)) {
+                self.restore_kept(context, kept, downtime);
+            }
         }
         for id in ids.into_iter().flatten() {
             self.arm(context, id);
@@ -58,14 +72,20 @@ impl Reporting {
         &mut self,
         context: &mut Context<'_>,
         record: &ObservationRecord,
+        account: AccountId,
         (root, downtime): (&Root, Downtime),
     ) -> Option<ObservationId> {
-        let account = AccountId::new(record.account);
-        let server = registered_server(context.registrations, account)?;
+        let (server, is_registered) = server_of(context.registrations, account)?;
         let (path, format) = (record.path, record.format);
-        let is_known = self.table.find(account, record.token).is_some();
-        let has_room = self.table.count_of(account) < self.most;
-        if is_known || !has_room || !can_be_observed(context.tree, path, format) {
+        let has_place = if is_registered {
+            !record.is_unobserved && self.has_room_for(account, record.token)
+        } else {
+            let instance = context.registrations.server_instance(server);
+            record.is_unobserved
+                && stores(context.tree, instance)
+                && self.has_room_unobserved(account, path, format)
+        };
+        if !has_place || !can_be_observed(context.tree, path, format) {
             return None;
         }
         let request = record
@@ -88,7 +108,22 @@ impl Reporting {
         let view = context.view(&observer, path);
         let schedule = record.schedule.restored(&view, path, downtime);
         let observation = Observation::new(observer, path, format, schedule);
-        Some(self.table.insert(observation))
+        let id = self.table.insert(observation);
+        if record.is_unobserved {
+            self.table.make_unobserved(id);
+        }
+        Some(id)
+    }
+
+    fn has_room_for(&self, account: AccountId, token: Token) -> bool {
+        self.table.find(account, token).is_none() && self.table.count_of(account) < self.most
+    }
+
+    /// What is told twice is kept once.
+    fn has_room_unobserved(&self, account: AccountId, path: Path, format: ContentFormat) -> bool {
+        let ids = self.table.unobserved(account);
+        let mut all = ids.iter().filter_map(|id| self.table.get(*id));
+        ids.len() < self.most && all.all(|known| (known.path, known.format) != (path, format))
     }
 
     fn restore_queue(
@@ -108,7 +143,11 @@ impl Reporting {
             if let Some(id) = id
                 && let Some(observation) = self.table.get(id)
                 && observation.observer.account == account
-                && let Some(told) = stored.restored(context, observation)
+                && let Some(told) = stored.restored(
+                    context,
+                    observation.observer.server,
+                    (observation.path, observation.format),
+                )
             {
                 let at = downtime.past(stored.told.age);
                 self.stored
@@ -130,13 +169,73 @@ impl Reporting {
     }
 }
 
-/// The server of an account, if the Client is registered with it.
-fn registered_server(registrations: &Registrations, account: AccountId) -> Option<ShortServerId> {
+/// What is kept until it is observed again.
+impl Reporting {
+    /// With a registration that was over meanwhile it went.
+    fn restore_kept(&mut self, context: &mut Context<'_>, record: &KeptRecord, downtime: Downtime) {
+        let account = AccountId::new(record.account);
+        let Some((server, is_registered)) = server_of(context.registrations, account) else {
+            return;
+        };
+        let all = record.observations.iter().zip(0_u32..);
+        let all = all.filter_map(|(known, place)| {
+            let notifications = record.notifications.iter();
+            let of = notifications.filter(|stored| stored.observation == place);
+            known.restored(context, server, of, (is_registered, downtime))
+        });
+        let all: Vec<KeptObservation> = all.collect();
+        if all.is_empty() {
+            return;
+        }
+        let bounds = self.stored.bounds();
+        self.kept.restore(account, all, record.dropped, bounds);
+        if is_registered {
+            self.kept_due(context, account);
+        }
+    }
+}
+
+impl KeptObservationRecord {
+    fn restored<'s>(
+        &self,
+        context: &mut Context<'_>,
+        server: ShortServerId,
+        notifications: impl Iterator<Item = &'s StoredRecord>,
+        (is_registered, downtime): (bool, Downtime),
+    ) -> Option<KeptObservation> {
+        let (path, format) = (self.path, self.format);
+        let is_over = self.left.is_some() && !is_registered;
+        let is_there = context.tree.target(path).exists();
+        if is_over || !is_there || !can_be_observed(context.tree, path, format) {
+            return None;
+        }
+        let left = self.left.unwrap_or(self.within);
+        let within = self.within.as_duration();
+        let notifications = notifications.filter_map(|stored| {
+            let told = stored.restored(context, server, (path, format))?;
+            Some(KeptNotification {
+                at: downtime.past(stored.told.age),
+                payload: stored.payload.clone(),
+                told,
+            })
+        });
+        Some(KeptObservation {
+            path,
+            format,
+            within,
+            until: downtime.until_at_latest(left).min(downtime.now + within),
+            notifications: notifications.collect(),
+        })
+    }
+}
+
+/// The server of an account, and whether the Client is registered with it.
+fn server_of(registrations: &Registrations, account: AccountId) -> Option<(ShortServerId, bool)> {
     let mut all = registrations.statuses();
-    let is_registered = |status: &AccountStatus| status.state == RegistrationState::Registered;
-    let status = all.find(|status| status.id == account);
-    match status.filter(is_registered)?.role {
-        AccountRole::Server(server) => Some(server),
+    let status = all.find(|status| status.id == account)?;
+    let is_registered = status.state == RegistrationState::Registered;
+    match status.role {
+        AccountRole::Server(server) => Some((server, is_registered)),
         AccountRole::BootstrapServer | AccountRole::Unknown => None,
     }
 }
@@ -202,8 +301,12 @@ impl SentRecord {
 
 impl StoredRecord {
     /// What it tells, if its payload is one of the observation, and can have all that it is said to have.
-    fn restored(&self, context: &mut Context<'_>, observation: &Observation) -> Option<Told> {
-        let Observation { path, format, .. } = *observation;
+    fn restored(
+        &self,
+        context: &mut Context<'_>,
+        server: ShortServerId,
+        (path, format): (Path, ContentFormat),
+    ) -> Option<Told> {
         let shown = self.told.shown.as_deref().unwrap_or_default();
         let is_object = path.instance().is_none();
         if shown.len() > self.payload.len() || !is_object && !shown.is_empty() {
@@ -218,7 +321,7 @@ impl StoredRecord {
             &mut anything,
         )
         .ok()?;
-        let view = context.view(&observation.observer, path);
+        let view = context.view_of(server, path);
         let mut shown = shown.to_vec();
         shown.sort_unstable();
         shown.dedup();

@@ -132,12 +132,17 @@ impl Table {
     /// Those that have an observer.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Observation> {
         let all = self.by_id.iter();
-        all.filter(|(id, observation)| !self.is_unobserved(observation.observer.account, **id))
-            .map(|(_, observation)| observation)
+        all.filter(|(id, observation)| {
+            let key = (observation.observer.account, **id);
+            !self.unobserved.contains(&key)
+        })
+        .map(|(_, observation)| observation)
     }
 
-    fn is_unobserved(&self, account: AccountId, id: ObservationId) -> bool {
-        self.unobserved.contains(&(account, id))
+    /// Whether one goes on without its observer.
+    pub(super) fn is_unobserved(&self, id: ObservationId) -> bool {
+        let observation = self.by_id.get(&id);
+        observation.is_some_and(|known| self.unobserved.contains(&(known.observer.account, id)))
     }
 
     pub(super) fn get(&self, id: ObservationId) -> Option<&Observation> {
