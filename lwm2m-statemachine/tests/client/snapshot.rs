@@ -1,5 +1,6 @@
 //! What outlasts a restart of the device. Each one saves in JSON and in a format that doesn't describe itself.
 
+mod asleep;
 mod bootstrap;
 mod damaged;
 mod disabled;

@@ -41,7 +41,7 @@ impl Hosts {
         Self::of(objects())
     }
 
-    fn of(tree: ObjectTree) -> Self {
+    pub(super) fn of(tree: ObjectTree) -> Self {
         let mut hosts = Self::new(tree);
         hosts.client.start(hosts.now);
         hosts.connect_all(Session::New);
