@@ -81,7 +81,9 @@ impl<P: Peer> BySms<'_, P> {
         let operation = self.execute(now, path, &Arguments::NONE)?;
         if self.server.presence(self.registration) == Some(Presence::Asleep) {
             let woken = self.registration;
-            self.server.triggers.was_sent_by_application(woken);
+            self.server
+                .triggers
+                .was_sent_by_application(woken, operation);
         }
         Ok(operation)
     }

@@ -48,7 +48,7 @@ impl<P: Peer> Server<P> {
             } => {
                 self.follow(now, registration, changes);
                 if changes.sms_number {
-                    self.triggers.forget(registration);
+                    self.triggers.unset(registration);
                 }
                 if let Some(before) = objects_before {
                     self.sleepers(now).end_outdated(registration, &before);

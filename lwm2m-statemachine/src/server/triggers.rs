@@ -44,22 +44,41 @@ pub(super) const fn path(server_instance: InstanceId) -> Path {
     Path::Resource(ObjectId::SERVER, server_instance, UPDATE_TRIGGER)
 }
 
-/// Which clients are woken, and how.
+/// Which clients are woken, and how, and what was sent to whom.
 #[derive(Debug)]
 pub(super) struct Triggers<P> {
     clients: BTreeMap<RegistrationId, Triggered<P>>,
     sent: u64,
 }
 
+/// What is known of a client. What was sent outlives what the application has set.
 #[derive(Debug)]
 struct Triggered<P> {
-    by: UpdateTrigger<P>,
-    /// Whether one was sent since the client fell asleep.
-    is_sent: bool,
-    /// The last one that the server has sent by itself.
-    last: Option<OperationId>,
+    /// How it is woken, if it is.
+    by: Option<UpdateTrigger<P>>,
+    /// The trigger that was sent in this sleep, by the server or by the application.
+    sent: Option<OperationId>,
+    /// The one that the server has sent by itself and that is under way.
+    own: Option<OperationId>,
 }
 
+impl<P> Default for Triggered<P> {
+    fn default() -> Self {
+        Self {
+            by: None,
+            sent: None,
+            own: None,
+        }
+    }
+}
+
+impl<P> Triggered<P> {
+    const fn is_empty(&self) -> bool {
+        self.by.is_none() && self.sent.is_none() && self.own.is_none()
+    }
+}
+
+/// How clients are woken.
 impl<P> Triggers<P> {
     pub(super) const fn new() -> Self {
         Self {
@@ -69,57 +88,75 @@ impl<P> Triggers<P> {
     }
 
     pub(super) fn set(&mut self, client: RegistrationId, by: UpdateTrigger<P>) {
-        let before = self.clients.remove(&client);
-        let triggered = Triggered {
-            by,
-            is_sent: before.as_ref().is_some_and(|before| before.is_sent),
-            last: before.and_then(|before| before.last),
-        };
-        self.clients.insert(client, triggered);
+        self.clients.entry(client).or_default().by = Some(by);
+    }
+
+    /// A client isn't to be woken any more.
+    pub(super) fn unset(&mut self, client: RegistrationId) {
+        self.change(client, |triggered| triggered.by = None);
     }
 
     /// How a client is to be woken, unless it was in this sleep.
     pub(super) fn unsent(&self, client: RegistrationId) -> Option<&UpdateTrigger<P>> {
         let triggered = self.clients.get(&client)?;
-        (!triggered.is_sent).then_some(&triggered.by)
+        let by = triggered.by.as_ref();
+        by.filter(|_| triggered.sent.is_none())
     }
 
-    /// The server has sent one by itself. Returns the one before.
+    /// A registration takes the place of another one of the same client. What is under way ends with the old
+    /// one.
+    pub(super) fn replace(&mut self, old: RegistrationId, new: RegistrationId) {
+        if let Some(triggered) = self.clients.remove(&old) {
+            self.clients.insert(new, triggered);
+            self.change(new, |triggered| triggered.own = None);
+        }
+    }
+
+    /// A registration has ended.
+    pub(super) fn forget(&mut self, client: RegistrationId) {
+        self.clients.remove(&client);
+    }
+
+    /// Changes what is known of a client, and forgets it once that is nothing.
+    fn change(&mut self, client: RegistrationId, change: impl FnOnce(&mut Triggered<P>)) {
+        if let Some(triggered) = self.clients.get_mut(&client) {
+            change(triggered);
+            if triggered.is_empty() {
+                self.clients.remove(&client);
+            }
+        }
+    }
+}
+
+/// What was sent.
+impl<P> Triggers<P> {
+    /// The server has sent one by itself. Returns the one before, if it is still under way.
     pub(super) fn was_sent(
         &mut self,
         client: RegistrationId,
         now: OperationId,
     ) -> Option<OperationId> {
         self.sent = self.sent.saturating_add(1);
-        let triggered = self.clients.get_mut(&client)?;
-        triggered.is_sent = true;
-        triggered.last.replace(now)
+        let triggered = self.clients.entry(client).or_default();
+        triggered.sent = Some(now);
+        triggered.own.replace(now)
     }
 
     /// The application has sent one to a client that is asleep.
-    pub(super) fn was_sent_by_application(&mut self, client: RegistrationId) {
-        if let Some(triggered) = self.clients.get_mut(&client) {
-            triggered.is_sent = true;
-        }
+    pub(super) fn was_sent_by_application(&mut self, client: RegistrationId, now: OperationId) {
+        self.clients.entry(client).or_default().sent = Some(now);
     }
 
-    /// A client has woken.
+    /// An operation of a client has ended, perhaps a trigger.
+    pub(super) fn ended(&mut self, client: RegistrationId, operation: OperationId) {
+        self.change(client, |triggered| {
+            triggered.own.take_if(|own| *own == operation);
+        });
+    }
+
+    /// A client has woken, or doesn't sleep any more.
     pub(super) fn woken(&mut self, client: RegistrationId) {
-        if let Some(triggered) = self.clients.get_mut(&client) {
-            triggered.is_sent = false;
-        }
-    }
-
-    /// A registration takes the place of another one of the same client.
-    pub(super) fn replace(&mut self, old: RegistrationId, new: RegistrationId) {
-        if let Some(triggered) = self.clients.remove(&old) {
-            self.clients.insert(new, triggered);
-        }
-    }
-
-    /// A client isn't to be woken.
-    pub(super) fn forget(&mut self, client: RegistrationId) {
-        self.clients.remove(&client);
+        self.change(client, |triggered| triggered.sent = None);
     }
 
     /// How many the server has sent by itself.

@@ -154,7 +154,9 @@ impl<P: Peer> Waiting<'_, P> {
     /// without an answer. Without room at the endpoint it isn't sent; the next operation tries again.
     ///
     /// This holds until the registration ends, and also for the one that replaces it. It is forgotten when the
-    /// client has told [another number](super::Changes::sms_number).
+    /// client has told [another number](super::Changes::sms_number). That a trigger was sent in this sleep, by
+    /// the server or [by the application](super::BySms::trigger_update), is not: a call with `None` and then
+    /// with a trigger has no second one sent.
     ///
     /// ```
     /// # use lwm2m_core::Instant;
@@ -187,7 +189,7 @@ impl<P: Peer> Waiting<'_, P> {
         let client = self.server.registrar.get(registration);
         let client = client.ok_or(CallError::UnknownRegistration)?;
         let Some(trigger) = trigger else {
-            self.server.triggers.forget(registration);
+            self.server.triggers.unset(registration);
             return Ok(());
         };
         if !client.has_sms() {

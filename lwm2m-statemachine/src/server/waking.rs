@@ -81,6 +81,7 @@ impl<P: Peer> Sleepers<'_, P> {
     /// A client isn't in Queue Mode any more: what waits for it is sent.
     pub(super) fn end_queue_mode(&mut self, registration: RegistrationId) {
         self.server.queue.fall_asleep(registration);
+        self.server.triggers.woken(registration);
         if self.server.calls.usage() == (0, 0) {
             return;
         }

@@ -197,6 +197,49 @@ fn a_trigger_of_the_application_is_that_of_the_sleep() {
     triggered(&mut sleeper);
 }
 
+fn trigger_by_application(sleeper: &mut Sleeper) -> OperationId {
+    let (now, id) = (sleeper.now, sleeper.id);
+    let mut by_sms = sleeper.server.by_sms(id, NUMBER);
+    by_sms.trigger_update(now, instance(0)).unwrap()
+}
+
+#[test]
+fn a_trigger_of_the_application_is_that_of_the_sleep_before_the_server_is_to_wake_the_client() {
+    let mut sleeper = Sleeper::with("b=UQS", |_| {});
+    sleeper.fall_asleep();
+    sleeper.read("/3/0");
+    trigger_by_application(&mut sleeper);
+    sleeper.sent_one();
+    set(&mut sleeper, Some(UpdateTrigger::new(NUMBER))).unwrap();
+    assert_quiet(&mut sleeper);
+    sleeper.read("/3/1");
+    assert_quiet(&mut sleeper);
+    // In the next sleep it is woken.
+    let sent = sleeper.wake();
+    sleeper.answer_code(&sent[0], Code::NOT_FOUND);
+    sleeper.pass(SILENCE);
+    let sent = sleeper.sent();
+    assert_eq!(sent.last().map(|sent| sent.to), Some(NUMBER));
+}
+
+#[test]
+fn a_client_is_woken_once_in_a_sleep_though_the_application_starts_over() {
+    let mut sleeper = asleep();
+    sleeper.read("/3/0");
+    let (trigger, request) = triggered(&mut sleeper);
+    for read in ["/3/1", "/3/2"] {
+        set(&mut sleeper, None).unwrap();
+        set(&mut sleeper, Some(UpdateTrigger::new(NUMBER))).unwrap();
+        sleeper.read(read);
+        assert_quiet(&mut sleeper);
+    }
+    answer(&mut sleeper, &request, Code::CHANGED);
+    assert_eq!(sleeper.outcome(trigger), Outcome::Changed);
+    set(&mut sleeper, None).unwrap();
+    set(&mut sleeper, Some(UpdateTrigger::new(NUMBER))).unwrap();
+    assert_quiet(&mut sleeper);
+}
+
 /// The server knows its own Server Object Instance only where the client lists a single one.
 #[test]
 fn the_trigger_is_that_of_the_instance_that_is_listed_alone_or_is_given() {

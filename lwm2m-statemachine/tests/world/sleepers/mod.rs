@@ -94,7 +94,7 @@ fn what_would_break_an_invariant_is_found() {
         ),
         (Fault::DeviceForgets, "runs twice"),
         (Fault::OutcomeIsLost, "has no outcome"),
-        (Fault::ApplicationStartsOver, "woken twice in a sleep"),
+        (Fault::WakingIsMissed, "woken twice in a sleep"),
         (Fault::DeviceOversleeps, "nothing is lost, but"),
         (Fault::ClockIsLost, "does not outlast a restart"),
         (Fault::RadioStaysOff, "the radio is off"),

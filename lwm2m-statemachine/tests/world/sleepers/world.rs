@@ -31,8 +31,8 @@ pub(super) enum Fault {
     DeviceForgets,
     /// The application misses that an operation has ended.
     OutcomeIsLost,
-    /// The application has the server wake a client as if it hadn't done so before.
-    ApplicationStartsOver,
+    /// The application misses that a client has woken.
+    WakingIsMissed,
     /// Devices wake too late for their Updates.
     DeviceOversleeps,
     /// Devices don't know for how long they had no power.
