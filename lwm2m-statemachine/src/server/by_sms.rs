@@ -71,7 +71,7 @@ impl<P: Peer> BySms<'_, P> {
     /// is the one of this server, if the client lists a single one.
     ///
     /// [`Waiting::set_trigger`](super::Waiting::set_trigger) has the server do that by itself when an operation
-    /// waits. It doesn't in a sleep in which this was called.
+    /// waits. It doesn't in a sleep in which this was called, unless that has ended without an answer.
     pub fn trigger_update(
         &mut self,
         now: Instant,

@@ -70,7 +70,8 @@ impl<P: Peer> Server<P> {
     /// client's next notification is answered with a Reset instead (TS 8.2.6).
     pub(super) fn answered(&mut self, now: Instant, ended: Ended, outcome: Outcome) {
         self.queue.set_deadline(ended.key, None);
-        self.triggers.ended(ended.key.client, ended.operation);
+        self.triggers
+            .ended(ended.key.client, ended.operation, &outcome);
         if let Some(observed) = ended.cancels
             && let Some((observation, _)) = self.calls.observation_by_request(observed)
         {

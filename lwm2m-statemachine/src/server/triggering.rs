@@ -18,7 +18,7 @@ use crate::{
 
 impl<P: Peer> Sleepers<'_, P> {
     /// Wakes a client by SMS if it is asleep, the application wants that, and something waits for which it
-    /// wasn't woken before; once in a sleep.
+    /// wasn't woken before; once in a sleep, unless that wasn't answered.
     pub(super) fn trigger(&mut self, registration: RegistrationId) {
         let (server, now) = (&mut *self.server, self.now);
         let is_asleep = server.queue.awake_until(registration).is_none();
@@ -44,7 +44,7 @@ impl<P: Peer> Sleepers<'_, P> {
 }
 
 impl<P: Peer> Server<P> {
-    /// Sends a trigger to a client that takes one, unless one was sent in this sleep.
+    /// Sends a trigger to a client that takes one, unless one was sent in this sleep and may still wake it.
     fn send_trigger(
         &mut self,
         now: Instant,

@@ -5,6 +5,7 @@ use alloc::collections::BTreeMap;
 use lwm2m_core::{InstanceId, ObjectId, Path, ResourceId};
 
 use super::{
+    event::Outcome,
     id::{OperationId, RegistrationId},
     registrar::Registration,
 };
@@ -56,7 +57,8 @@ pub(super) struct Triggers<P> {
 struct Triggered<P> {
     /// How it is woken, if it is.
     by: Option<UpdateTrigger<P>>,
-    /// The trigger that was sent in this sleep, by the server or by the application.
+    /// The trigger that was sent in this sleep, by the server or by the application, unless it has ended without
+    /// an answer.
     sent: Option<OperationId>,
     /// The one that the server has sent by itself and that is under way.
     own: Option<OperationId>,
@@ -96,7 +98,7 @@ impl<P> Triggers<P> {
         self.change(client, |triggered| triggered.by = None);
     }
 
-    /// How a client is to be woken, unless it was in this sleep.
+    /// How a client is to be woken, unless it was in this sleep and has answered or still may.
     pub(super) fn unsent(&self, client: RegistrationId) -> Option<&UpdateTrigger<P>> {
         let triggered = self.clients.get(&client)?;
         let by = triggered.by.as_ref();
@@ -147,10 +149,19 @@ impl<P> Triggers<P> {
         self.clients.entry(client).or_default().sent = Some(now);
     }
 
-    /// An operation of a client has ended, perhaps a trigger.
-    pub(super) fn ended(&mut self, client: RegistrationId, operation: OperationId) {
+    /// An operation of a client has ended, perhaps a trigger. One without an answer was perhaps lost, so that
+    /// the next operation may have another one sent.
+    pub(super) fn ended(
+        &mut self,
+        client: RegistrationId,
+        operation: OperationId,
+        outcome: &Outcome,
+    ) {
         self.change(client, |triggered| {
             triggered.own.take_if(|own| *own == operation);
+            if is_unanswered(outcome) {
+                triggered.sent.take_if(|sent| *sent == operation);
+            }
         });
     }
 
@@ -163,4 +174,16 @@ impl<P> Triggers<P> {
     pub(super) const fn sent(&self) -> u64 {
         self.sent
     }
+}
+
+/// Whether nothing has come from the client.
+const fn is_unanswered(outcome: &Outcome) -> bool {
+    matches!(
+        outcome,
+        Outcome::Timeout
+            | Outcome::Failed { .. }
+            | Outcome::DeadlinePassed { .. }
+            | Outcome::Cancelled { .. }
+            | Outcome::PeerGone
+    )
 }

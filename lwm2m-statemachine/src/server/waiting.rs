@@ -144,10 +144,11 @@ impl<P: Peer> Waiting<'_, P> {
     /// waits and the client is asleep; `None`, the default, has it send no short messages by itself.
     ///
     /// It is for a client that has registered over UDP with the Binding UQS, and nothing is sent while it has
-    /// another one. A short message costs, and the number is what the client says. So there is one in a sleep at
-    /// most, and one for each operation that waits: if the client wakes and then doesn't answer, it isn't woken
-    /// again for the same. A trigger isn't sent again (TS 8.6.2). If it isn't answered, what waits goes on until
-    /// the client wakes by itself, or until its deadline.
+    /// another one. A short message costs, and the number is what the client says. So there is one
+    /// under way at most, one in a sleep if it is answered, and one for each operation that waits: if the client
+    /// wakes and then doesn't answer, it isn't woken again for the same. A trigger isn't sent again (TS 8.6.2).
+    /// If it ends without an answer, perhaps as it was lost, the next operation that has to wait has another one
+    /// sent; what waited before goes on until the client wakes, or until its deadline.
     ///
     /// [`ServerEvent::Triggered`](super::ServerEvent::Triggered) tells of each. It isn't bounded by
     /// [`ServerBounds::operations`](super::ServerBounds::operations), and the next one ends it if it is still

@@ -106,9 +106,28 @@ fn a_client_that_is_awake_is_not_woken() {
     assert_quiet(&mut sleeper);
 }
 
-/// A trigger isn't sent again (TS 8.6.2), and what waits goes on.
 #[test]
-fn a_client_is_woken_once_in_a_sleep_whether_it_answers_or_not() {
+fn a_client_that_has_answered_is_woken_once_in_a_sleep() {
+    let mut sleeper = asleep();
+    sleeper.read("/3/0");
+    let (trigger, request) = triggered(&mut sleeper);
+    sleeper.read("/3/1");
+    assert_quiet(&mut sleeper);
+    answer(&mut sleeper, &request, Code::BAD_REQUEST);
+    let refused = Outcome::Refused {
+        code: Code::BAD_REQUEST,
+    };
+    assert_eq!(sleeper.outcome(trigger), refused);
+    sleeper.pass(ROUND_TRIP);
+    sleeper.read("/3/2");
+    assert_quiet(&mut sleeper);
+    assert_eq!(sleeper.server.usage().triggers, 1);
+}
+
+/// A trigger isn't sent again (TS 8.6.2), and what waits goes on. A short message may be lost, so another
+/// operation is another try.
+#[test]
+fn a_client_that_does_not_answer_is_woken_for_the_next_operation() {
     let mut sleeper = asleep();
     let read = sleeper.read("/3/0");
     let (trigger, _) = triggered(&mut sleeper);
@@ -120,13 +139,19 @@ fn a_client_is_woken_once_in_a_sleep_whether_it_answers_or_not() {
     assert_quiet(&mut sleeper);
     assert_eq!(sleeper.pass_sending(ROUND_TRIP), []);
     assert_eq!(sleeper.outcome(trigger), Outcome::Timeout);
-    sleeper.read("/3/2");
     assert_quiet(&mut sleeper);
+    sleeper.read("/3/2");
+    let (second, _) = triggered(&mut sleeper);
+    sleeper.read("/3/3");
+    assert_quiet(&mut sleeper);
+    assert_eq!(sleeper.pass_sending(ROUND_TRIP), []);
+    assert_eq!(sleeper.outcome(second), Outcome::Timeout);
     let left = deadline.saturating_duration_since(sleeper.now);
     assert_eq!(sleeper.pass_sending(left), []);
     let passed = Outcome::DeadlinePassed { sent: false };
     assert_eq!(sleeper.outcome(read), passed);
-    assert_eq!(sleeper.queued().len(), 2);
+    assert_eq!(sleeper.queued().len(), 3);
+    assert_eq!(sleeper.server.usage().triggers, 2);
 }
 
 /// Or else a client that can't be reached over UDP would cost a short message every few minutes.
@@ -220,6 +245,36 @@ fn a_trigger_of_the_application_is_that_of_the_sleep_before_the_server_is_to_wak
     sleeper.pass(SILENCE);
     let sent = sleeper.sent();
     assert_eq!(sent.last().map(|sent| sent.to), Some(NUMBER));
+}
+
+#[test]
+fn a_trigger_of_the_application_that_is_not_answered_is_none_of_the_sleep() {
+    let mut sleeper = asleep();
+    let lost = trigger_by_application(&mut sleeper);
+    sleeper.sent_one();
+    sleeper.pass(ROUND_TRIP);
+    assert_eq!(sleeper.outcome(lost), Outcome::Timeout);
+    sleeper.read("/3/0");
+    triggered(&mut sleeper);
+}
+
+/// What an earlier sleep has left says nothing about this one.
+#[test]
+fn the_silence_after_a_trigger_of_another_sleep_has_nobody_woken() {
+    let mut sleeper = asleep();
+    sleeper.read("/3/0");
+    let (lost, _) = triggered(&mut sleeper);
+    let sent = sleeper.wake();
+    sleeper.answer_code(&sent[0], Code::NOT_FOUND);
+    sleeper.events();
+    sleeper.fall_asleep();
+    sleeper.pass(ROUND_TRIP - 2 * SILENCE);
+    trigger_by_application(&mut sleeper);
+    sleeper.sent_one();
+    sleeper.pass(2 * SILENCE);
+    assert_eq!(sleeper.outcome(lost), Outcome::Timeout);
+    sleeper.read("/3/1");
+    assert_quiet(&mut sleeper);
 }
 
 #[test]

@@ -42,7 +42,7 @@ pub(super) struct Platform {
     awake: BTreeSet<RegistrationId>,
     /// Where short messages to these clients go.
     pub(super) numbers: BTreeMap<String, Address>,
-    /// The clients that were woken by SMS since they fell asleep.
+    /// The clients that were woken by SMS since they fell asleep, and have answered or still may.
     woken: BTreeSet<RegistrationId>,
     /// The triggers under way.
     triggers: BTreeSet<OperationId>,
@@ -241,10 +241,12 @@ impl Platform {
         );
         assert!(self.ended.insert(operation));
         if self.triggers.remove(&operation) {
-            self.count(match outcome {
-                Outcome::Changed => "short message answered",
-                _ => "short message not answered",
-            });
+            if *outcome == Outcome::Changed {
+                self.count("short message answered");
+            } else {
+                self.woken.remove(&operation.registration());
+                self.count("short message not answered");
+            }
             return;
         }
         if self.reports.answered(operation, outcome) {
