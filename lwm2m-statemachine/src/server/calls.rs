@@ -147,12 +147,13 @@ impl Calls {
         }
     }
 
-    /// Whether there is room for this call to a client. An Observe counts as an observation from the
-    /// start.
+    /// Whether there is room for this call to a client, apart from its trigger that the server has sent by
+    /// itself. An Observe counts as an observation from the start.
     pub(super) fn check_room(
         &self,
         registration: RegistrationId,
         call: &Call<'_>,
+        trigger: Option<OperationId>,
     ) -> Result<(), Overload> {
         let operations = self.operations.of(registration);
         let (mut count, mut observes) = (0, 0);
@@ -160,7 +161,8 @@ impl Calls {
             count += 1;
             observes += usize::from(operation.call.operation == Operation::Observe);
         }
-        if count >= self.most_operations {
+        let triggers = usize::from(trigger.is_some_and(|id| self.handle(id.0).is_some()));
+        if count >= self.most_operations.saturating_add(triggers) {
             return Err(Overload::Operations(self.most_operations));
         }
         if matches!(call, Call::Observe(..)) {
@@ -519,11 +521,11 @@ mod tests {
             },
         );
         let full = Err(Overload::Observations(2));
-        assert_eq!(calls.check_room(CLIENT, &observe), full);
-        assert_eq!(calls.check_room(CLIENT, &read), Ok(()));
+        assert_eq!(calls.check_room(CLIENT, &observe, None), full);
+        assert_eq!(calls.check_room(CLIENT, &read, None), Ok(()));
         let third = queue(&mut calls, &read);
         let full = Err(Overload::Operations(3));
-        assert_eq!(calls.check_room(CLIENT, &read), full);
+        assert_eq!(calls.check_room(CLIENT, &read, None), full);
 
         // They end in the order in which they were made; only what was sent has a request.
         let mut next = || {
@@ -535,7 +537,7 @@ mod tests {
         assert_eq!(next(), Some((third, None)));
         assert_eq!(calls.take_operation(sent), None);
         assert_eq!((calls.operations(), calls.observations()), (0, 1));
-        assert_eq!(calls.check_room(CLIENT, &observe), Ok(()));
+        assert_eq!(calls.check_room(CLIENT, &observe, None), Ok(()));
     }
 
     #[test]

@@ -147,7 +147,8 @@ pub struct ServerBounds {
     /// All unknown parameters of a registration, in bytes; each counts one byte more than its
     /// length. More are answered 4.13. 512 by default.
     pub unknown_parameters: usize,
-    /// Operations of a registration that wait for their answer, or for the client to wake. 64 by default.
+    /// Operations of a registration that wait for their answer, or for the client to wake. 64 by default. A
+    /// trigger that the server has [sent by itself](super::Waiting::set_trigger) doesn't count.
     pub operations: usize,
     /// Observations of a registration. 128 by default: with the operations, fewer than the requests
     /// per peer that the endpoint allows.

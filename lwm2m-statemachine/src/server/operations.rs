@@ -230,7 +230,8 @@ impl<P: Peer> Server<P> {
             Way::Observing(request) => Some(request),
             Way::Registered | Way::Sms(_) => None,
         };
-        self.calls.check_room(registration, call)?;
+        let trigger = self.triggers.under_way(registration);
+        self.calls.check_room(registration, call, trigger)?;
         let definitions = ClientDefinitions::new(&self.registry, client);
         let message = call.message(client.alternate_path(), &definitions)?;
         if is_held {

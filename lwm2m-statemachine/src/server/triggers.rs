@@ -149,6 +149,11 @@ impl<P> Triggers<P> {
         self.clients.entry(client).or_default().sent = Some(now);
     }
 
+    /// The trigger that the server has sent to a client by itself, while it is under way.
+    pub(super) fn under_way(&self, client: RegistrationId) -> Option<OperationId> {
+        self.clients.get(&client)?.own
+    }
+
     /// An operation of a client has ended, perhaps a trigger. One without an answer was perhaps lost, so that
     /// the next operation may have another one sent.
     pub(super) fn ended(

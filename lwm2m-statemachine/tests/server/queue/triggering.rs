@@ -398,6 +398,25 @@ fn a_client_is_woken_however_many_operations_wait() {
 }
 
 #[test]
+fn a_trigger_under_way_takes_no_room_of_the_operations() {
+    let mut sleeper = Sleeper::with("b=UQS", |config| config.bounds.operations = 2);
+    set(&mut sleeper, Some(UpdateTrigger::new(NUMBER))).unwrap();
+    sleeper.fall_asleep();
+    let full = Err(CallError::Overload(Overload::Operations(2)));
+    sleeper.read("/3/0");
+    let (trigger, request) = triggered(&mut sleeper);
+    sleeper.read("/3/1");
+    let (now, id) = (sleeper.now, sleeper.id);
+    let third = sleeper.server.read(now, id, path("/3/2"), None);
+    assert_eq!(third, full);
+    // Nor does it leave any when it has ended.
+    answer(&mut sleeper, &request, Code::CHANGED);
+    assert_eq!(sleeper.outcome(trigger), Outcome::Changed);
+    let third = sleeper.server.read(now, id, path("/3/2"), None);
+    assert_eq!(third, full);
+}
+
+#[test]
 fn a_trigger_without_room_is_tried_again_with_the_next_operation() {
     let mut sleeper = Sleeper::with("b=UQS", |config| config.coap.bounds.requests_per_peer = 1);
     set(&mut sleeper, Some(UpdateTrigger::new(NUMBER))).unwrap();
