@@ -159,9 +159,9 @@ pub const ORDERS: &[Order] = &[
             &["known"],
             &["parts"],
             &["ending", "record"],
-            &["restoring", "returning"],
+            &["returning"],
             &["disabling", "sending"],
-            &["changes", "observing"],
+            &["changes", "observing", "restoring"],
         ],
     },
     Order {
@@ -217,7 +217,8 @@ pub const ORDERS: &[Order] = &[
         layers: &[
             &["config", "id"],
             &["registrar"],
-            &["calls", "definitions", "event", "queue", "triggers"],
+            &["calls", "definitions", "event", "queue"],
+            &["triggers"],
             &["parts"],
             &["ending"],
             &["sending"],

@@ -300,7 +300,7 @@ impl Registrations {
         request: RequestId,
         response: &MessageRef<'_>,
     ) {
-        if let Some(account) = self.owner(request) {
+        if let Some(account) = owner(&self.all, request) {
             self.step(context, account, |registration, step| {
                 registration.answered(step, response);
             });
@@ -314,7 +314,7 @@ impl Registrations {
         request: RequestId,
         reason: RegistrationFailure,
     ) {
-        if let Some(account) = self.owner(request) {
+        if let Some(account) = owner(&self.all, request) {
             self.step(context, account, |registration, step| {
                 registration.unanswered(step, reason);
             });
@@ -499,11 +499,6 @@ impl Registrations {
         self.find(account)?.disabled.remaining(now)
     }
 
-    fn ids(&self, of: impl Fn(&Registration) -> bool) -> Vec<AccountId> {
-        let all = self.all.iter().filter(|registration| of(registration));
-        all.map(|registration| registration.account.id).collect()
-    }
-
     fn find(&self, account: AccountId) -> Option<&Registration> {
         let mut all = self.all.iter();
         all.find(|registration| registration.account.id == account)
@@ -533,12 +528,19 @@ impl Registrations {
         all.find(|registration| registration.links.has(connection))
             .map(|registration| registration.account.id)
     }
+}
 
-    fn owner(&self, request: RequestId) -> Option<AccountId> {
-        let mut all = self.all.iter();
-        all.find(|registration| registration.owns(request))
-            .map(|registration| registration.account.id)
-    }
+/// The accounts of those that are meant.
+fn ids(all: &[Registration], are_meant: impl Fn(&Registration) -> bool) -> Vec<AccountId> {
+    let all = all.iter().filter(|registration| are_meant(registration));
+    all.map(|registration| registration.account.id).collect()
+}
+
+/// The account that a request is about.
+fn owner(all: &[Registration], request: RequestId) -> Option<AccountId> {
+    let mut all = all.iter();
+    all.find(|registration| registration.owns(request))
+        .map(|registration| registration.account.id)
 }
 
 /// A message was received or sent on a connection, perhaps a request of the server. Returns whether that has woken the
@@ -604,7 +606,7 @@ impl Registrations {
         are_meant: impl Fn(&Registration) -> bool,
         step: impl Fn(&mut Registration, &mut Step<'_>),
     ) {
-        for account in self.ids(are_meant) {
+        for account in ids(&self.all, are_meant) {
             self.take(context, account, &step);
         }
         self.settle(context);
@@ -623,7 +625,7 @@ impl Registrations {
     /// Goes on with the registrations that have waited for something to end.
     fn settle(&mut self, context: &mut Context<'_>) {
         while core::mem::take(&mut self.has_ended) {
-            for account in self.ids(|registration| !registration.is_registered()) {
+            for account in ids(&self.all, |registration| !registration.is_registered()) {
                 self.take(context, account, Registration::advance);
             }
         }

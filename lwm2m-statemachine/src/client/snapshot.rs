@@ -23,9 +23,10 @@ use crate::smartcard::CardContents;
 /// The version of the content. Another one isn't restored.
 const VERSION: u16 = 1;
 
-/// The state of a [`Client`] as plain data, to be saved across a restart: its registrations, the attributes that servers
-/// have set, observations with what is stored for them, which servers are disabled and what is kept for them, where it is
-/// in the Bootstrap Sequence, and when the account of the Bootstrap-Server is purged. See [`Client::snapshot`] and [`Client::restore`].
+/// The state of a [`Client`] as plain data, to be saved across a restart: its registrations, the attributes that
+/// servers have set, observations with what is stored for them, which servers are disabled and what is kept for them,
+/// where it is in the Bootstrap Sequence, and when the account of the Bootstrap-Server is purged. See
+/// [`Client::snapshot`] and [`Client::restore`].
 ///
 /// With the feature `serde` it serialises, in formats that describe themselves and in those that don't. It has no
 /// moments, because the clock may begin anew, and no keys; [`Debug`](fmt::Debug) shows none of its values.

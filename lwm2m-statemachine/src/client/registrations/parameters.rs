@@ -56,12 +56,12 @@ pub(super) struct Told {
 }
 
 impl Told {
-    /// All of them.
-    pub(super) const ALL: Self = Self {
+    /// Those by which the server decides for how long, when and where the Client is reached.
+    pub(super) const REACH: Self = Self {
         lifetime: true,
         binding: true,
         sms: true,
-        objects: true,
+        objects: false,
     };
 
     /// These and others.

@@ -128,7 +128,7 @@ impl LeaseRecord {
             location,
             known,
             // The device may have run on after the snapshot, and have told the server something else.
-            unsure: Told::ALL,
+            unsure: Told::REACH,
             expires,
             update_at: downtime.until_at_latest(self.update).min(expires),
             update_asked: true,

@@ -51,147 +51,153 @@ impl Reporting {
             .map(|observation| {
                 let account = AccountId::new(observation.account);
                 let account = known.contains(&account).then_some(account)?;
-                self.restore_observation(context, observation, account, (root, downtime))
+                restore_observation(self, context, observation, account, (root, downtime))
             })
             .collect();
         for queue in &record.queues {
-            self.restore_queue(context, queue, &ids, downtime);
+            restore_queue(self, context, queue, &ids, downtime);
         }
         for kept in &record.kept {
             if known.contains(&AccountId::new(kept.account)) {
-                self.restore_kept(context, kept, downtime);
+                restore_kept(self, context, kept, downtime);
             }
         }
         for id in ids.into_iter().flatten() {
             self.arm(context, id);
         }
     }
+}
 
-    /// An observation that could begin now. One of something that is gone is there to be ended with an error.
-    fn restore_observation(
-        &mut self,
-        context: &mut Context<'_>,
-        record: &ObservationRecord,
-        account: AccountId,
-        (root, downtime): (&Root, Downtime),
-    ) -> Option<ObservationId> {
-        let (server, is_registered) = server_of(context.registrations, account)?;
-        let (path, format) = (record.path, record.format);
-        let has_place = if is_registered {
-            !record.is_unobserved && self.has_room_for(account, record.token)
-        } else {
-            let instance = context.registrations.server_instance(server);
-            record.is_unobserved
-                && stores(context.tree, instance)
-                && self.has_room_unobserved(account, path, format)
-        };
-        if !has_place || !can_be_observed(context.tree, path, format) {
-            return None;
-        }
-        let request = record
-            .request
-            .map(|request| request.request(root, path, format));
-        let resource = match request {
-            Some(Ok(request)) => context.endpoint.resource_of(request),
-            // Further blocks are read anew.
-            _ => Resource::NONE,
-        };
-        let confirmed = downtime.past(record.unconfirmed);
-        let entry = context
-            .endpoint
-            .observer_again(confirmed, record.token, resource);
-        let observer = Observer {
-            server,
-            account,
-            entry,
-        };
-        let view = context.view(&observer, path);
-        let schedule = record.schedule.restored(&view, path, downtime);
-        let observation = Observation::new(observer, path, format, schedule);
-        let id = self.table.insert(observation);
-        if record.is_unobserved {
-            self.table.make_unobserved(id);
-        }
-        Some(id)
+/// An observation that could begin now. One of something that is gone is there to be ended with an error.
+fn restore_observation(
+    own: &mut Reporting,
+    context: &mut Context<'_>,
+    record: &ObservationRecord,
+    account: AccountId,
+    (root, downtime): (&Root, Downtime),
+) -> Option<ObservationId> {
+    let (server, is_registered) = server_of(context.registrations, account)?;
+    let (path, format) = (record.path, record.format);
+    let has_place = if is_registered {
+        !record.is_unobserved && has_room_for(own, account, record.token)
+    } else {
+        let instance = context.registrations.server_instance(server);
+        record.is_unobserved
+            && stores(context.tree, instance)
+            && has_room_unobserved(own, account, path, format)
+    };
+    if !has_place || !can_be_observed(context.tree, path, format) {
+        return None;
     }
-
-    fn has_room_for(&self, account: AccountId, token: Token) -> bool {
-        self.table.find(account, token).is_none() && self.table.count_of(account) < self.most
+    let request = record
+        .request
+        .map(|request| request.request(root, path, format));
+    let resource = match request {
+        Some(Ok(request)) => context.endpoint.resource_of(request),
+        // Further blocks are read anew.
+        _ => Resource::NONE,
+    };
+    let confirmed = downtime.past(record.unconfirmed);
+    let entry = context
+        .endpoint
+        .observer_again(confirmed, record.token, resource);
+    let observer = Observer {
+        server,
+        account,
+        entry,
+    };
+    let view = context.view(&observer, path);
+    let schedule = record.schedule.restored(&view, path, downtime);
+    let observation = Observation::new(observer, path, format, schedule);
+    let id = own.table.insert(observation);
+    if record.is_unobserved {
+        own.table.make_unobserved(id);
     }
+    Some(id)
+}
 
-    /// What is told twice is kept once.
-    fn has_room_unobserved(&self, account: AccountId, path: Path, format: ContentFormat) -> bool {
-        let ids = self.table.unobserved(account);
-        let mut all = ids.iter().filter_map(|id| self.table.get(*id));
-        ids.len() < self.most && all.all(|known| (known.path, known.format) != (path, format))
-    }
+fn has_room_for(own: &Reporting, account: AccountId, token: Token) -> bool {
+    own.table.find(account, token).is_none() && own.table.count_of(account) < own.most
+}
 
-    fn restore_queue(
-        &mut self,
-        context: &mut Context<'_>,
-        record: &QueueRecord,
-        ids: &[Option<ObservationId>],
-        downtime: Downtime,
-    ) {
-        let account = AccountId::new(record.account);
-        let id_of = |place: u32| {
-            let place = usize::try_from(place).ok()?;
-            ids.get(place).copied().flatten()
-        };
-        for stored in &record.notifications {
-            let id = id_of(stored.observation);
-            if let Some(id) = id
-                && let Some(observation) = self.table.get(id)
-                && observation.observer.account == account
-                && let Some(told) = stored.restored(
-                    context,
-                    observation.observer.server,
-                    (observation.path, observation.format),
-                )
-            {
-                let at = downtime.past(stored.told.age);
-                self.stored
-                    .push(account, id, at, stored.payload.clone(), told);
-            }
+/// What is told twice is kept once.
+fn has_room_unobserved(
+    own: &Reporting,
+    account: AccountId,
+    path: Path,
+    format: ContentFormat,
+) -> bool {
+    let ids = own.table.unobserved(account);
+    let mut all = ids.iter().filter_map(|id| own.table.get(*id));
+    ids.len() < own.most && all.all(|known| (known.path, known.format) != (path, format))
+}
+
+fn restore_queue(
+    own: &mut Reporting,
+    context: &mut Context<'_>,
+    record: &QueueRecord,
+    ids: &[Option<ObservationId>],
+    downtime: Downtime,
+) {
+    let account = AccountId::new(record.account);
+    let id_of = |place: u32| {
+        let place = usize::try_from(place).ok()?;
+        ids.get(place).copied().flatten()
+    };
+    for stored in &record.notifications {
+        let id = id_of(stored.observation);
+        if let Some(id) = id
+            && let Some(observation) = own.table.get(id)
+            && observation.observer.account == account
+            && let Some(told) = stored.restored(
+                context,
+                observation.observer.server,
+                (observation.path, observation.format),
+            )
+        {
+            let at = downtime.past(stored.told.age);
+            own.stored
+                .push(account, id, at, stored.payload.clone(), told);
         }
-        let Some(queue) = self.stored.queue_mut(account) else {
-            return;
-        };
-        queue.dropped = queue.dropped.saturating_add(record.dropped);
-        for (place, counted) in &record.owed {
-            if let Some(id) = id_of(*place)
-                && let Some(observation) = self.table.get(id)
-                && observation.observer.account == account
-            {
-                queue.owe(id, within(observation.path, counted));
-            }
+    }
+    let Some(queue) = own.stored.queue_mut(account) else {
+        return;
+    };
+    queue.dropped = queue.dropped.saturating_add(record.dropped);
+    for (place, counted) in &record.owed {
+        if let Some(id) = id_of(*place)
+            && let Some(observation) = own.table.get(id)
+            && observation.observer.account == account
+        {
+            queue.owe(id, within(observation.path, counted));
         }
     }
 }
-
-/// What is kept until it is observed again.
-impl Reporting {
-    /// With a registration that was over meanwhile it went.
-    fn restore_kept(&mut self, context: &mut Context<'_>, record: &KeptRecord, downtime: Downtime) {
-        let account = AccountId::new(record.account);
-        let Some((server, is_registered)) = server_of(context.registrations, account) else {
-            return;
-        };
-        let all = record.observations.iter().zip(0_u32..);
-        let all = all.filter_map(|(known, place)| {
-            let notifications = record.notifications.iter();
-            let of = notifications.filter(|stored| stored.observation == place);
-            known.restored(context, server, of, (is_registered, downtime))
-        });
-        let all: Vec<KeptObservation> = all.collect();
-        if all.is_empty() {
-            return;
-        }
-        let bounds = self.stored.bounds();
-        self.kept.restore(account, all, record.dropped, bounds);
-        if is_registered {
-            self.kept_due(context, account);
-        }
+/// With a registration that was over meanwhile it went.
+fn restore_kept(
+    own: &mut Reporting,
+    context: &mut Context<'_>,
+    record: &KeptRecord,
+    downtime: Downtime,
+) {
+    let account = AccountId::new(record.account);
+    let Some((server, is_registered)) = server_of(context.registrations, account) else {
+        return;
+    };
+    let all = record.observations.iter().zip(0_u32..);
+    let all = all.filter_map(|(known, place)| {
+        let notifications = record.notifications.iter();
+        let of = notifications.filter(|stored| stored.observation == place);
+        known.restored(context, server, of, (is_registered, downtime))
+    });
+    let all: Vec<KeptObservation> = all.collect();
+    if all.is_empty() {
+        return;
+    }
+    let bounds = own.stored.bounds();
+    own.kept.restore(account, all, record.dropped, bounds);
+    if is_registered {
+        own.kept_due(context, account);
     }
 }
 
