@@ -202,8 +202,14 @@ impl Expiry {
             return Ok(());
         };
         let Validity { from, until } = validity()?;
-        let is_valid = (from..=until).contains(&clock.time(now));
-        is_valid.then_some(()).ok_or(Refusal::Expired)
+        let time = clock.time(now);
+        if time < from {
+            Err(Refusal::NotYetValid)
+        } else if time > until {
+            Err(Refusal::Expired)
+        } else {
+            Ok(())
+        }
     }
 }
 

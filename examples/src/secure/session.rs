@@ -176,9 +176,12 @@ pub enum Refusal {
     /// The certificate has another name than the host.
     #[error("the certificate doesn't name the server")]
     OtherName,
-    /// The certificate isn't valid at this time.
-    #[error("the certificate has expired or isn't valid yet")]
+    /// The certificate has expired.
+    #[error("the certificate has expired")]
     Expired,
+    /// The certificate isn't valid yet: most often, the clock is behind, as that of a device that has just started.
+    #[error("the certificate isn't valid yet; is the clock right?")]
+    NotYetValid,
     /// The peer has shown no certificate.
     #[error("the peer has shown no certificate")]
     NoCertificate,

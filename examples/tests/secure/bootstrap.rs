@@ -6,13 +6,14 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use lwm2m_core::{InstanceId, Path, ShortServerId, Value, codec::Content};
+use lwm2m_core::{InstanceId, Instant, Path, ShortServerId, Value, codec::Content};
 use lwm2m_examples::secure::{
-    credentials::{Expiry, KnownClients, ServerCredentials},
+    client::FailedBecause,
+    credentials::{Expiry, KnownClients, ServerCredentials, WallClock},
     listening::InboundNews,
     pure::{Pure, PureOptions},
     server::{SecurePeer, SessionNews},
-    session::Refusal,
+    session::{Refusal, SessionError},
     sessions::End,
 };
 use lwm2m_objects::{Snapshot, typed};
@@ -474,6 +475,28 @@ fn a_server_s_expired_certificate_leads_to_a_bootstrap() {
     yard.run(60);
     assert_eq!(yard.requested(), 0);
     assert!(yard.is_registered());
+}
+
+#[test]
+fn a_server_s_certificate_that_is_not_valid_yet_leads_to_no_bootstrap() {
+    // The clock of the device starts in 1970.
+    let mut yard = expired_yard(Expiry::Refuse(WallClock {
+        at: Instant::ZERO,
+        since_epoch: Duration::ZERO,
+    }));
+    yard.offer(plan(&first_key()));
+    let mut yard = yard.started();
+    yard.run(600);
+    assert_eq!(yard.requested(), 0);
+    let failures = yard.network.with(yard.device, |host, _| {
+        core::iter::from_fn(|| host.machine.secure.next_failure()).collect::<Vec<_>>()
+    });
+    let not_yet = FailedBecause::Session(SessionError::Refused(Refusal::NotYetValid));
+    assert!(!failures.is_empty());
+    assert!(
+        failures.iter().all(|failure| failure.reason == not_yet),
+        "{failures:?}"
+    );
 }
 
 #[test]

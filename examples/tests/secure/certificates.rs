@@ -90,7 +90,7 @@ fn the_dates_count_if_the_application_says_so() {
     };
     let second = Duration::from_secs(1);
     let before = checked_at(begin.saturating_sub(second));
-    assert_eq!(before, Err(Refusal::Expired));
+    assert_eq!(before, Err(Refusal::NotYetValid));
     assert_eq!((checked_at(begin), checked_at(end)), (Ok(()), Ok(())));
     assert_eq!(checked_at(end + second), Err(Refusal::Expired));
     // The time goes on with the machines'.

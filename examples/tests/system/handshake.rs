@@ -115,11 +115,11 @@ fn an_expired_certificate_is_the_caller_s_choice() {
         from: 4_000_000_000,
         ..Paper::default()
     };
-    for paper in [expired, not_yet] {
+    for (paper, refusal) in [(expired, Refusal::Expired), (not_yet, Refusal::NotYetValid)] {
         let mut world = World::with_server(paper.sign());
         let credentials = world.certificate(HOST);
         world.settings.expiry = Expiry::Refuse(CLOCK);
-        assert_refused(&world, &credentials, Refusal::Expired);
+        assert_refused(&world, &credentials, refusal);
         world.settings.expiry = Expiry::Accept;
         world.pair(&credentials).assert_works();
     }
