@@ -14,7 +14,7 @@ use lwm2m_statemachine::{
     Session, Transmit,
 };
 
-use self::expired::Expired;
+use self::expired::Renewals;
 pub use self::failure::{
     ClientDatagramError, ConnectionFailure, FailedBecause, InboundSmsError, Unsent,
 };
@@ -35,7 +35,8 @@ const FAILURES: usize = 64;
 /// that it is up, lost, or couldn't be made; then it asks for another one by itself. A session counts as
 /// lost, too, if a Register or an Update gets no answer on it. If the certificate of a LwM2M Server has expired and
 /// that matters ([`Expiry`](super::credentials::Expiry)), the Client begins a bootstrap, once for each certificate
-/// (TS 7.1.9).
+/// (TS 7.1.9). Until such a server registers the device, the next one follows after a minute at the earliest, and then
+/// after twice as long each time, up to a day.
 ///
 /// [`ClientEvent::Disconnect`] comes once for each connection that is over, also for one that has failed,
 /// when the last words of its session have been polled. A socket that is closed then doesn't leak. Only
@@ -57,7 +58,7 @@ pub struct SecureClient<D: DtlsStack> {
     over: Vec<ConnectionId>,
     failures: News<ConnectionFailure>,
     unsent: News<Unsent>,
-    expired: Expired,
+    renewals: Renewals,
     /// Connections whose servers don't answer.
     silent: Vec<ConnectionId>,
     /// The time of the last call.
@@ -90,7 +91,7 @@ impl<D: DtlsStack> SecureClient<D> {
             over: Vec::new(),
             failures: News::new(FAILURES),
             unsent: News::new(FAILURES),
-            expired: Expired::new(),
+            renewals: Renewals::new(),
             silent: Vec::new(),
             now: Instant::ZERO,
             buffer: Vec::new(),
@@ -299,6 +300,7 @@ impl<D: DtlsStack> SecureClient<D> {
                     reason: RegistrationFailure::Timeout,
                     ..
                 } => self.silent.extend(self.connection_of(account)),
+                ClientEvent::Registered { account, .. } => self.renewals.registered(account),
                 _ => {}
             }
             self.events.push_back(event);

@@ -24,6 +24,7 @@ use lwm2m_statemachine::{
         Plan, ProvenIdentity,
         plans::{self, Account, BootstrapAccount},
     },
+    client::BootstrapState,
 };
 
 use crate::{
@@ -497,6 +498,35 @@ fn a_server_s_certificate_that_is_not_valid_yet_leads_to_no_bootstrap() {
         failures.iter().all(|failure| failure.reason == not_yet),
         "{failures:?}"
     );
+}
+
+#[test]
+fn an_expired_certificate_does_not_cut_a_hold_off_short() {
+    let mut yard = expired_yard(all_expired());
+    let (device, server) = (yard.device, yard.server);
+    yard.network.partition(device, server, true);
+    let mut yard = yard.started();
+    let is_holding_off = |yard: &mut Yard| {
+        let state = yard.network.with(device, |host, now| {
+            host.machine.secure.client.bootstrapping().state(now)
+        });
+        matches!(state, BootstrapState::HoldingOff { .. })
+    };
+    let mut hours = 0..48;
+    while !is_holding_off(&mut yard) {
+        hours.next().expect("no hold-off");
+        yard.run(3_600);
+    }
+    yard.network.partition(device, server, false);
+    yard.run(6 * 3_600);
+    let expired = FailedBecause::Session(SessionError::Refused(Refusal::Expired));
+    let failures = yard.network.with(device, |host, _| {
+        core::iter::from_fn(|| host.machine.secure.next_failure()).collect::<Vec<_>>()
+    });
+    let has_expired = failures.iter().any(|failure| failure.reason == expired);
+    assert!(has_expired, "{failures:?}");
+    assert!(is_holding_off(&mut yard));
+    assert_eq!(yard.requested(), 0);
 }
 
 #[test]
