@@ -102,6 +102,14 @@ pub enum InboundNews<A> {
         /// Why.
         why: SessionError,
     },
+    /// A message to the Bootstrap-Server wasn't sent, since no record takes it, or the record is longer than
+    /// [`Bounds::datagram`]. The session goes on, and the message is lost.
+    Unsent {
+        /// The session.
+        connection: ConnectionId,
+        /// How long the message is, in bytes.
+        length: usize,
+    },
     /// The keys of the accounts can't be used. Nobody can begin a session until they change.
     Unusable(StackError),
 }
@@ -274,7 +282,10 @@ impl<A: Peer, D: DtlsStack> ListeningClient<A, D> {
             let (sessions, mut inside) = self.parts();
             // What is for a session that is gone is lost, as on any network.
             let sent = sessions.send(now, number, &payload, &mut |event| inside.take(now, &event));
-            drop(sent);
+            if sent == Err(SessionError::TooLong) {
+                let (connection, length) = (to, payload.len());
+                inside.news.tell(InboundNews::Unsent { connection, length });
+            }
             self.buffer = payload;
         }
     }

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use lwm2m_core::Instant;
+use lwm2m_core::{Instant, ShortServerId};
 use lwm2m_examples::secure::{
     credentials::{ClientCredentials, Expiry},
     listening::{ClientWay, InboundNews, ListeningDatagramError},
@@ -275,6 +275,35 @@ fn a_session_that_the_client_does_not_take_is_closed() {
     assert!(news.contains("Closed"), "{news}");
     let device = &yard.network.node(yard.device).machine;
     assert_eq!(device.usage().addresses, 0);
+}
+
+#[test]
+fn an_answer_that_is_too_long_for_a_datagram_is_told_and_the_session_goes_on() {
+    let mut accounts = vec![bootstrap_psk(&first_key())];
+    accounts.extend((201..225).map(|id| {
+        let id = ShortServerId::new(id).unwrap();
+        typed::Security::pre_shared_key("coaps://server", id, "device", first_key())
+    }));
+    let mut bounds = Bounds::device();
+    bounds.datagram = 300;
+    let mut yard = Yard::with_bounds(1, &accounts, bounds).started();
+    yard.reach(&good());
+    yard.run(2);
+    let inbound = yard.inbound();
+    let [InboundNews::Taken { connection, .. }] = inbound[..] else {
+        panic!("{inbound:?}");
+    };
+    let peer = yard.reached();
+    yard.begin(peer, plan());
+    yard.run(2);
+    // It tells of all the accounts.
+    let inbound = yard.inbound();
+    assert!(
+        matches!(inbound[..], [InboundNews::Unsent { connection: to, length }, ..] if to == connection && length > 300),
+        "{inbound:?}"
+    );
+    let device = &yard.network.node(yard.device).machine;
+    assert_eq!(device.usage().established, 1);
 }
 
 #[test]

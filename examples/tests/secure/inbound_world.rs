@@ -124,6 +124,23 @@ impl Yard {
         keys: Pure,
         expiry: Expiry,
     ) -> Self {
+        Self::set_up(seed, link, accounts, keys, expiry, Bounds::device())
+    }
+
+    /// Sessions that others begin with the device have these bounds.
+    pub(crate) fn with_bounds(seed: u64, accounts: &[typed::Security], bounds: Bounds) -> Self {
+        let link = Link::default();
+        Self::set_up(seed, link, accounts, server_stack(), Expiry::Accept, bounds)
+    }
+
+    fn set_up(
+        seed: u64,
+        link: Link,
+        accounts: &[typed::Security],
+        keys: Pure,
+        expiry: Expiry,
+        bounds: Bounds,
+    ) -> Self {
         let mut network = Network::new(seed);
         network.set_default_link(link);
         let config = BootstrapServerConfig::new(network.random().seed());
@@ -143,7 +160,7 @@ impl Yard {
         };
         let client = SecureClient::new(bootstrapped(seed, accounts), stack);
         let listening = Pure::client(PureOptions::default());
-        let machine = ListeningClient::new(client, listening, Bounds::device(), expiry);
+        let machine = ListeningClient::new(client, listening, bounds, expiry);
         let side = DeviceSide {
             bootstrap: network.address(bootstrap),
             server: network.address(server),
