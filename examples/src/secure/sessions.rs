@@ -101,7 +101,9 @@ impl<K: Clone + Eq + Hash, D: DtlsStack> Sessions<K, D> {
         let session = self.stack.connect(now, credentials)?;
         let number = self.table.add_begun(now, to.clone(), session);
         // The ClientHello.
-        self.feed_outputs(number, sink);
+        if self.feed_outputs(number, sink).is_too_long {
+            self.fail(number, SessionError::TooLong, sink);
+        }
         self.table.set_timer(number);
         Ok(())
     }
@@ -240,6 +242,7 @@ impl<K: Clone + Eq + Hash, D: DtlsStack> Sessions<K, D> {
         let Some(entry) = self.table.get_mut(number) else {
             return false;
         };
+        let is_handshake = entry.stage != Stage::Established;
         let result = match datagram {
             Some(datagram) => entry.session.handle_datagram(now, datagram),
             None => entry.session.handle_timeout(now),
@@ -261,6 +264,9 @@ impl<K: Clone + Eq + Hash, D: DtlsStack> Sessions<K, D> {
             self.leave(now, number, &End::Closed, sink);
         } else if let Err(error) = result {
             self.fail(number, error, sink);
+        } else if is_handshake && came.is_too_long {
+            // It would be as long when it is repeated.
+            self.fail(number, SessionError::TooLong, sink);
         }
         self.table.set_timer(number);
         came.is_authentic || came.is_connected || came.is_closed
@@ -281,9 +287,12 @@ impl<K: Clone + Eq + Hash, D: DtlsStack> Sessions<K, D> {
         } = entry;
         let transmits = &mut self.transmits;
         session.drain(&mut |output| match output {
-            Output::Datagram(datagram) if datagram.len() > longest => came.is_too_long = true,
             Output::Datagram(datagram) => {
                 came.is_proved |= is_more_than_a_cookie(datagram);
+                if datagram.len() > longest {
+                    came.is_too_long = true;
+                    return;
+                }
                 transmits.push_back((address.clone(), datagram.to_vec()));
             }
             Output::Connected { peer, resumed } => {

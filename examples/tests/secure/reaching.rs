@@ -112,6 +112,27 @@ fn a_session_that_is_begun_here_is_one_at_both_ends() {
 }
 
 #[test]
+fn a_handshake_with_a_message_that_is_too_long_for_a_datagram_fails_at_once_at_either_end() {
+    let mut short = Bounds::default();
+    // Less than a ClientHello.
+    short.datagram = 40;
+    let mut ends = Ends::new(short);
+    ends.connect(&known_certificate()).unwrap();
+    assert_eq!(ends.told[0].len(), 1, "{:?}", ends.told);
+    assert!(ends.told[0][0].contains("too long"), "{:?}", ends.told);
+    assert_eq!(ends.here.usage().addresses, 0);
+    // Less than a certificate.
+    short.datagram = 200;
+    let mut ends = Ends::new(Bounds::default());
+    ends.there = Sessions::new(server_stack(), short);
+    ends.connect(&known_certificate()).unwrap();
+    ends.run();
+    assert_eq!(ends.told[1].len(), 1, "{:?}", ends.told);
+    assert!(ends.told[1][0].contains("too long"), "{:?}", ends.told);
+    assert_eq!(ends.there.usage().addresses, 0);
+}
+
+#[test]
 fn what_is_proved_of_a_client_that_accepts_is_the_identity_of_its_key() {
     let mut ends = Ends::new(Bounds::default());
     ends.connect(&known_psk()).unwrap();
