@@ -36,6 +36,10 @@ use crate::{coap::RequestId, machine::Channel};
 
 /// The registration of one account.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are independent of one another"
+)]
 pub(super) struct Registration {
     pub(super) account: Account,
     pub(super) links: Links,

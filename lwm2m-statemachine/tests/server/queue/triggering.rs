@@ -268,7 +268,7 @@ fn the_silence_after_a_trigger_of_another_sleep_has_nobody_woken() {
     sleeper.answer_code(&sent[0], Code::NOT_FOUND);
     sleeper.events();
     sleeper.fall_asleep();
-    sleeper.pass(ROUND_TRIP - 2 * SILENCE);
+    sleeper.pass(ROUND_TRIP.saturating_sub(2 * SILENCE));
     trigger_by_application(&mut sleeper);
     sleeper.sent_one();
     sleeper.pass(2 * SILENCE);
