@@ -173,7 +173,8 @@ fn restore_queue(
         }
     }
 }
-/// With a registration that was over meanwhile it went.
+
+/// What waits for the server to observe it again. With a registration that was over meanwhile it went.
 fn restore_kept(
     own: &mut Reporting,
     context: &mut Context<'_>,
