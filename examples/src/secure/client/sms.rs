@@ -14,7 +14,8 @@ impl<D: DtlsStack> SecureClient<D> {
     /// The Client with sessions by short messages as well. `stack` has the length of datagrams and the timers of
     /// SMS (TS 7.2.2). The Client's [`Config::sms_size`](lwm2m_statemachine::coap::Config::sms_size) has to leave room
     /// for the records, 29 bytes with `TLS_PSK_WITH_AES_128_CCM_8`: then what is longer is sent in blocks. A record of
-    /// more than [`SHORT_MESSAGE`](crate::secure::session::SHORT_MESSAGE) bytes isn't sent: see [`next_unsent`](Self::next_unsent).
+    /// more than [`SHORT_MESSAGE`](crate::secure::session::SHORT_MESSAGE) bytes isn't sent: see
+    /// [`next_unsent`](Self::next_unsent).
     #[must_use]
     pub fn with_sms(mut self, stack: D) -> Self {
         self.sms = Some(stack);
