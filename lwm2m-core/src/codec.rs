@@ -145,6 +145,7 @@ mod event;
 mod events;
 mod format;
 mod limited;
+mod packed;
 mod path_list;
 mod scope;
 mod sink;

@@ -83,7 +83,7 @@ fn what_a_client_under_way_takes() {
     let told = world.machine.usage().plan_bytes / usize::from(CLIENTS);
     println!("under way: {each} bytes each, with a plan of {told}");
     assert!(each <= 4096, "{each} bytes each");
-    assert!(told < each && told * 2 > plan().bytes());
+    assert!(told < each && told == plan().bytes());
     assert_eq!(world.machine.usage().under_way, CLIENTS.into());
     assert_eq!(obey_all(&mut world, commands), usize::from(CLIENTS));
     // The endpoint forgets the exchanges.

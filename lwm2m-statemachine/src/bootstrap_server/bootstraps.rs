@@ -3,15 +3,17 @@
 //! The indices hold a handle for each bootstrap and compare with the bootstrap itself, so that its
 //! name is kept once. What is empty takes no memory.
 
-use alloc::{boxed::Box, collections::BTreeMap, vec};
+use alloc::boxed::Box;
 use core::hash::{BuildHasher, Hash};
 
 use hashbrown::{HashMap, HashTable};
 use lwm2m_core::{ContentFormat, Instant};
+use slab::Slab;
 
 use super::{
     id::BootstrapId,
-    plan::{RefusedFormats, Step},
+    packed::PackedSteps,
+    plan::{RefusedFormats, Step, StepHead},
 };
 use crate::{
     coap::{RequestId, Responder},
@@ -81,7 +83,7 @@ pub(super) enum State {
 #[derive(Debug)]
 pub(super) struct Commanded {
     pub(super) request: RequestId,
-    pub(super) step: Step,
+    pub(super) step: StepHead,
     /// The format of a Write.
     pub(super) format: ContentFormat,
     /// The formats of this Write that the client has refused.
@@ -93,13 +95,11 @@ pub(super) struct Commanded {
 /// What is to be done.
 #[derive(Debug, Default)]
 pub(super) struct Work {
-    pub(super) steps: vec::IntoIter<Step>,
+    pub(super) steps: PackedSteps,
     /// The number of the step that is being carried out, or is the next one.
     pub(super) index: usize,
     /// The formats that the client has refused so far.
     pub(super) refused: RefusedFormats,
-    /// What the steps take, with the one that was sent, in bytes.
-    pub(super) bytes: usize,
 }
 
 /// How many there are.
@@ -113,7 +113,7 @@ pub(super) struct Counts {
 
 #[derive(Debug)]
 pub(super) struct Bootstraps<P> {
-    entries: BTreeMap<BootstrapId, Bootstrap<P>>,
+    entries: Slab<Entry<P>>,
     by_name: HashTable<BootstrapId>,
     by_peer: HashTable<BootstrapId>,
     by_request: HashMap<RequestId, BootstrapId, HandleState>,
@@ -122,13 +122,20 @@ pub(super) struct Bootstraps<P> {
     counts: Counts,
     /// For names and peers.
     keys: KeyedState,
-    next: u64,
+    /// The serial number of the next bootstrap.
+    next: u32,
+}
+
+#[derive(Debug)]
+struct Entry<P> {
+    serial: u32,
+    bootstrap: Bootstrap<P>,
 }
 
 impl<P: Peer> Bootstraps<P> {
     pub(super) fn new(random: &mut Random) -> Self {
         Self {
-            entries: BTreeMap::new(),
+            entries: Slab::new(),
             by_name: HashTable::new(),
             by_peer: HashTable::new(),
             by_request: HashMap::with_hasher(HandleState::new(random)),
@@ -141,7 +148,11 @@ impl<P: Peer> Bootstraps<P> {
     }
 
     pub(super) fn get(&self, id: BootstrapId) -> Option<&Bootstrap<P>> {
-        self.entries.get(&id)
+        find(&self.entries, id)
+    }
+
+    fn get_mut(&mut self, id: BootstrapId) -> Option<&mut Bootstrap<P>> {
+        find_mut(&mut self.entries, id)
     }
 
     /// The bootstrap of this endpoint name.
@@ -171,22 +182,25 @@ impl<P: Peer> Bootstraps<P> {
 
     /// Adds a bootstrap. There is no other of the name or of the peer.
     pub(super) fn insert(&mut self, client: Client<P>, state: State) -> BootstrapId {
-        let id = BootstrapId(self.next);
-        self.next = self.next.wrapping_add(1);
         let name = self.keys.hash_one(&*client.endpoint_name);
         let peer = self.keys.hash_one(&client.peer);
         if let Some(host) = client.host {
             *self.by_host.entry(host).or_default() += 1;
         }
-        self.entries.insert(
-            id,
-            Bootstrap {
+        let serial = self.next;
+        self.next = self.next.wrapping_add(1);
+        let index = self.entries.insert(Entry {
+            serial,
+            bootstrap: Bootstrap {
                 client,
                 state,
                 work: Work::default(),
                 deadline: None,
             },
-        );
+        });
+        // There are never as many, as each takes more than a byte.
+        let index = u32::try_from(index).unwrap_or(u32::MAX);
+        let id = BootstrapId { index, serial };
         self.count(id, true);
         let Self {
             entries,
@@ -211,7 +225,10 @@ impl<P: Peer> Bootstraps<P> {
         let client = &self.get(id)?.client;
         let name = self.keys.hash_one(&*client.endpoint_name);
         let peer = self.keys.hash_one(&client.peer);
-        let removed = self.entries.remove(&id)?;
+        let removed = self.entries.try_remove(id.place())?.bootstrap;
+        if self.entries.is_empty() {
+            self.entries = Slab::new();
+        }
         for (index, hash) in [(&mut self.by_name, name), (&mut self.by_peer, peer)] {
             if let Ok(entry) = index.find_entry(hash, |other| *other == id) {
                 entry.remove();
@@ -226,7 +243,10 @@ impl<P: Peer> Bootstraps<P> {
         if let Some(host) = removed.client.host {
             self.forget_host(host);
         }
-        self.counts.plan_bytes = self.counts.plan_bytes.saturating_sub(removed.work.bytes);
+        self.counts.plan_bytes = self
+            .counts
+            .plan_bytes
+            .saturating_sub(removed.work.steps.len());
         Some(removed)
     }
 
@@ -255,7 +275,7 @@ impl<P: Peer> Bootstraps<P> {
         if let State::Commanding(commanded) = &state {
             self.by_request.insert(commanded.request, id);
         }
-        let bootstrap = self.entries.get_mut(&id)?;
+        let bootstrap = self.get_mut(id)?;
         let before = core::mem::replace(&mut bootstrap.state, state);
         if let State::Commanding(commanded) = &before {
             self.forget_request(commanded.request);
@@ -266,50 +286,48 @@ impl<P: Peer> Bootstraps<P> {
 
     /// Takes the right to answer the request of a bootstrap, once.
     pub(super) fn take_responder(&mut self, id: BootstrapId) -> Option<Responder> {
-        match &mut self.entries.get_mut(&id)?.state {
+        match &mut self.get_mut(id)?.state {
             State::Waiting(responder) => responder.take(),
             _ => None,
         }
     }
 
-    /// Gives a bootstrap steps, which take so many bytes.
-    pub(super) fn give(&mut self, id: BootstrapId, steps: vec::IntoIter<Step>, bytes: usize) {
-        if let Some(bootstrap) = self.entries.get_mut(&id) {
-            bootstrap.work.steps = steps;
-            bootstrap.work.bytes = bytes;
-            self.counts.plan_bytes = self.counts.plan_bytes.saturating_add(bytes);
+    /// Gives a bootstrap steps in the place of those that it had.
+    pub(super) fn give(&mut self, id: BootstrapId, steps: PackedSteps) {
+        if let Some(bootstrap) = find_mut(&mut self.entries, id) {
+            let bytes = &mut self.counts.plan_bytes;
+            *bytes = bytes.saturating_add(steps.len());
+            let before = core::mem::replace(&mut bootstrap.work.steps, steps);
+            *bytes = bytes.saturating_sub(before.len());
         }
     }
 
-    /// Takes the next step of a bootstrap.
+    /// Takes the next step of a bootstrap. If there is none, the plan takes no more memory.
     pub(super) fn next_step(&mut self, id: BootstrapId) -> Option<Step> {
-        let work = &mut self.entries.get_mut(&id)?.work;
-        let step = work.steps.next();
+        let step = self.get_mut(id)?.work.steps.advance();
         if step.is_none() {
-            work.steps = vec::IntoIter::default();
+            self.give(id, PackedSteps::default());
         }
         step
     }
 
     /// A step of a bootstrap is done.
-    pub(super) fn step_done(&mut self, id: BootstrapId, step: &Step) {
-        if let Some(bootstrap) = self.entries.get_mut(&id) {
-            let (work, bytes) = (&mut bootstrap.work, step.bytes());
-            work.index = work.index.saturating_add(1);
-            work.bytes = work.bytes.saturating_sub(bytes);
-            self.counts.plan_bytes = self.counts.plan_bytes.saturating_sub(bytes);
+    pub(super) fn step_done(&mut self, id: BootstrapId) {
+        if let Some(bootstrap) = self.get_mut(id) {
+            let index = &mut bootstrap.work.index;
+            *index = index.saturating_add(1);
         }
     }
 
     /// The client has refused a format.
     pub(super) fn refuses(&mut self, id: BootstrapId, format: ContentFormat) {
-        if let Some(bootstrap) = self.entries.get_mut(&id) {
+        if let Some(bootstrap) = self.get_mut(id) {
             let _ = bootstrap.work.refused.other(format);
         }
     }
 
     pub(super) fn set_deadline(&mut self, id: BootstrapId, deadline: Option<Instant>) {
-        if let Some(bootstrap) = self.entries.get_mut(&id) {
+        if let Some(bootstrap) = find_mut(&mut self.entries, id) {
             self.timers.set(id, &mut bootstrap.deadline, deadline);
         }
     }
@@ -323,7 +341,7 @@ impl<P: Peer> Bootstraps<P> {
     /// Takes a bootstrap whose deadline has come; from then on it has none.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<BootstrapId> {
         let id = self.timers.pop_due(now)?;
-        if let Some(bootstrap) = self.entries.get_mut(&id) {
+        if let Some(bootstrap) = self.get_mut(id) {
             bootstrap.deadline = None;
         }
         Some(id)
@@ -335,7 +353,7 @@ impl<P: Peer> Bootstraps<P> {
 
     /// Counts a bootstrap in its state, or no longer.
     fn count(&mut self, id: BootstrapId, more: bool) {
-        let Some(bootstrap) = self.entries.get(&id) else {
+        let Some(bootstrap) = find(&self.entries, id) else {
             return;
         };
         let waits = matches!(bootstrap.state, State::Waiting(_));
@@ -369,12 +387,22 @@ impl<P: Peer> Bootstraps<P> {
     }
 }
 
+fn find<P>(entries: &Slab<Entry<P>>, id: BootstrapId) -> Option<&Bootstrap<P>> {
+    let entry = entries.get(id.place())?;
+    (entry.serial == id.serial).then_some(&entry.bootstrap)
+}
+
+fn find_mut<P>(entries: &mut Slab<Entry<P>>, id: BootstrapId) -> Option<&mut Bootstrap<P>> {
+    let entry = entries.get_mut(id.place())?;
+    (entry.serial == id.serial).then_some(&mut entry.bootstrap)
+}
+
 fn hash<P, K: Hash + ?Sized>(
     keys: KeyedState,
-    entries: &BTreeMap<BootstrapId, Bootstrap<P>>,
+    entries: &Slab<Entry<P>>,
     id: BootstrapId,
     key: impl Fn(&Client<P>) -> &K,
 ) -> u64 {
-    let bootstrap = entries.get(&id);
+    let bootstrap = find(entries, id);
     bootstrap.map_or(0, |bootstrap| keys.hash_one(key(&bootstrap.client)))
 }

@@ -7,6 +7,7 @@ use super::{
     bootstraps::{Bootstrap, Client, Standing, State},
     event::BootstrapFailure,
     id::BootstrapId,
+    packed::PackedSteps,
     parts::BootstrapServer,
     plan::{InvalidPlan, Plan},
 };
@@ -66,7 +67,7 @@ impl<P: Peer> BootstrapServer<P> {
         // With the 2.04, the time of the client begins.
         let begins = responder.is_some();
         let channel = found.client.channel;
-        let bytes = self.check(&plan)?;
+        let steps = self.check(&plan)?;
         if let Some(responder) = self.bootstraps.take_responder(bootstrap) {
             self.answer(now, responder, Code::CHANGED);
         }
@@ -74,7 +75,7 @@ impl<P: Peer> BootstrapServer<P> {
             let deadline = now + self.policy.waits(channel).silence;
             self.bootstraps.set_deadline(bootstrap, Some(deadline));
         }
-        self.bootstraps.give(bootstrap, plan.into_iter(), bytes);
+        self.bootstraps.give(bootstrap, steps);
         self.advance(now, bootstrap);
         Ok(())
     }
@@ -115,8 +116,8 @@ impl<P: Peer> BootstrapServer<P> {
         if !matches!(found.state, State::Paused) {
             return Err(StartError::NotWaiting);
         }
-        let bytes = self.check(&plan)?;
-        self.bootstraps.give(bootstrap, plan.into_iter(), bytes);
+        let steps = self.check(&plan)?;
+        self.bootstraps.give(bootstrap, steps);
         self.advance(now, bootstrap);
         Ok(())
     }
@@ -134,7 +135,7 @@ impl<P: Peer> BootstrapServer<P> {
         channel: Channel,
         plan: Plan,
     ) -> Result<BootstrapId, StartError> {
-        let bytes = self.check(&plan)?;
+        let steps = self.check(&plan)?;
         let most = self.policy.bounds.bootstraps;
         let replaces = self.bootstraps.find_name(endpoint_name).is_some()
             || self.bootstraps.find_peer(&peer).is_some();
@@ -153,7 +154,7 @@ impl<P: Peer> BootstrapServer<P> {
         let deadline = now + self.policy.waits(channel).silence;
         self.bootstraps.set_deadline(bootstrap, Some(deadline));
         self.stats.begun = self.stats.begun.saturating_add(1);
-        self.bootstraps.give(bootstrap, plan.into_iter(), bytes);
+        self.bootstraps.give(bootstrap, steps);
         self.advance(now, bootstrap);
         Ok(bootstrap)
     }
@@ -189,15 +190,15 @@ impl<P: Peer> BootstrapServer<P> {
         found.ok_or(StartError::UnknownBootstrap)
     }
 
-    /// Whether there is room for a plan, and what it takes in bytes.
-    fn check(&self, plan: &Plan) -> Result<usize, StartError> {
+    /// The steps of a plan, if there is room for them.
+    fn check(&self, plan: &Plan) -> Result<PackedSteps, StartError> {
         let bounds = &self.policy.bounds;
-        plan.check(&self.registry, bounds.plan_bytes_each)?;
-        let bytes = plan.bytes();
-        let all = self.bootstraps.counts().plan_bytes.saturating_add(bytes);
+        let steps = plan.check(&self.registry, bounds.plan_bytes_each)?;
+        let all = self.bootstraps.counts().plan_bytes;
+        let all = all.saturating_add(steps.len());
         if all > bounds.plan_bytes {
             return Err(StartError::PlanBytes(bounds.plan_bytes));
         }
-        Ok(bytes)
+        Ok(steps)
     }
 }

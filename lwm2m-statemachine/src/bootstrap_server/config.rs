@@ -74,9 +74,9 @@ pub struct BootstrapBounds {
     /// Bootstraps and requests without a proven identity of one host, if the machine [tells hosts
     /// apart](super::BootstrapServer::with_hosts); 1,000 by default. More are answered 5.03.
     pub per_host: usize,
-    /// The approximate heap of the steps of all plans, in bytes; 256 MiB by default.
+    /// What all plans under way [take](super::Plan::bytes), in bytes; 256 MiB by default.
     pub plan_bytes: usize,
-    /// The same for one plan; 1 MiB by default.
+    /// What one plan takes, in bytes; 1 MiB by default.
     pub plan_bytes_each: usize,
     /// The memory for the answer to a Discover, in bytes; 64 KiB by default, which is more than 1,000
     /// Object Instances.

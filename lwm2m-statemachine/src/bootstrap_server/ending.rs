@@ -7,7 +7,7 @@ use super::{
     event::{BootstrapFailure, BootstrapServerEvent, FailedStep, StepFailure},
     id::BootstrapId,
     parts::BootstrapServer,
-    plan::Step,
+    plan::StepHead,
 };
 use crate::{
     coap::{MessageBuf, Responder},
@@ -69,16 +69,16 @@ impl<P: Peer> BootstrapServer<P> {
         &mut self,
         now: Instant,
         id: BootstrapId,
-        step: &Step,
+        step: StepHead,
         format: ContentFormat,
         failure: StepFailure,
     ) {
         let index = self.bootstraps.get(id).map_or(0, |found| found.work.index);
         let step = FailedStep {
             index,
-            operation: step.operation(),
-            path: step.path(),
-            format: matches!(step, Step::Write { .. }).then_some(format),
+            operation: step.operation,
+            path: step.path,
+            format: (step.operation == Operation::BootstrapWrite).then_some(format),
         };
         self.end(now, id, Err(BootstrapFailure::Step { step, failure }));
     }
@@ -112,7 +112,7 @@ fn leaves_open(state: &State, outcome: &Result<(), BootstrapFailure>) -> bool {
             step.operation == Operation::BootstrapFinish && failure.leaves_open()
         }
         Err(_) => match state {
-            State::Commanding(commanded) => matches!(commanded.step, Step::Finish),
+            State::Commanding(commanded) => commanded.step.operation == Operation::BootstrapFinish,
             State::Waiting(_) | State::Paused => false,
         },
     }

@@ -82,7 +82,8 @@
 //!
 //! # What it is made of
 //!
-//! - `plan` says what a client is to be told, as data; [`plans`] has ready ones.
+//! - `plan` says what a client is to be told, as data; [`plans`] has ready ones; `packed` keeps one in
+//!   a single piece of memory.
 //! - `bootstraps` keeps what is under way, each waiting for its plan, for an answer, or for more
 //!   steps, and its deadline.
 //! - The machine itself joins the two to the endpoint (`parts`): `requests` decides about what clients
@@ -98,6 +99,7 @@ mod found;
 mod id;
 mod identity;
 mod machine;
+mod packed;
 mod parts;
 mod plan;
 pub mod plans;

@@ -70,7 +70,7 @@ pub struct BootstrapServerUsage {
     pub under_way: usize,
     /// Those of both kinds that are of clients without a proven identity.
     pub unproven: usize,
-    /// The approximate heap of the steps of all plans, in bytes.
+    /// What the plans under way [take](super::Plan::bytes), in bytes.
     pub plan_bytes: usize,
     /// Events that were not polled yet.
     pub events: usize,

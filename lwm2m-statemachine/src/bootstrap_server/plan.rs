@@ -4,11 +4,12 @@ use alloc::vec::{self, Vec};
 use core::fmt;
 
 use lwm2m_core::{
-    Code, ContentFormat, Operation, Path, Value,
-    codec::{Content, Entry, TypeLookup},
+    Code, ContentFormat, Operation, Path,
+    codec::{Content, TypeLookup},
 };
 use thiserror::Error;
 
+use super::packed::PackedSteps;
 use crate::downlink::{Command, InvalidCall};
 
 /// What a client is to be told, step by step (TS 5.2.7). [`plans`](super::plans) has ready ones.
@@ -164,14 +165,20 @@ impl Plan {
         &self.steps
     }
 
-    /// The approximate heap of the plan, in bytes.
+    /// What the plan takes in a machine until it is carried out, in bytes.
     pub fn bytes(&self) -> usize {
-        self.steps.iter().map(Step::bytes).sum()
+        PackedSteps::from(self).len()
     }
 
     /// Checks that requests can be made of all steps, in each format that may be needed first.
-    pub(super) fn check(&self, types: &impl TypeLookup, limit: usize) -> Result<(), InvalidPlan> {
-        let bytes = self.bytes();
+    /// Returns them packed.
+    pub(super) fn check(
+        &self,
+        types: &impl TypeLookup,
+        limit: usize,
+    ) -> Result<PackedSteps, InvalidPlan> {
+        let packed = PackedSteps::from(self);
+        let bytes = packed.len();
         if self.steps.is_empty() {
             return Err(InvalidPlan::Empty);
         }
@@ -189,7 +196,7 @@ impl Plan {
                 .message(types)
                 .map_err(|error| InvalidPlan::Step { step: index, error })?;
         }
-        Ok(())
+        Ok(packed)
     }
 }
 
@@ -257,32 +264,43 @@ impl Step {
         }
     }
 
+    /// The step without its values.
+    pub(super) const fn head(&self) -> StepHead {
+        StepHead {
+            operation: self.operation(),
+            path: self.path(),
+            optional: matches!(self, Self::TryDiscover(_) | Self::TryDelete(_)),
+        }
+    }
+}
+
+/// A step without its values, to know what its answer means.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StepHead {
+    pub(super) operation: Operation,
+    /// Bootstrap-Finish has none in the resource tree.
+    pub(super) path: Option<Path>,
+    /// Whether the client may refuse it.
+    optional: bool,
+}
+
+impl StepHead {
     /// Whether a bootstrap goes on after this answer, which isn't that of success.
     pub(super) const fn may_be_refused_with(&self, code: Code) -> bool {
-        matches!(
-            (self, code),
-            (
-                Self::TryDelete(_),
+        matches!(self.operation, Operation::BootstrapDelete)
+            && self.optional
+            && matches!(
+                code,
                 Code::BAD_REQUEST | Code::NOT_FOUND | Code::METHOD_NOT_ALLOWED
             )
-        )
     }
 
-    /// The approximate heap of a step in a plan, in bytes.
-    pub(super) fn bytes(&self) -> usize {
-        let values = match self {
-            Self::Write { content, .. } => content.entries(),
-            _ => &[],
-        };
-        let value = |entry: &Entry| match &entry.value {
-            Some(Value::String(text)) => text.len(),
-            Some(Value::Opaque(bytes) | Value::Raw(bytes)) => bytes.len(),
-            _ => 0,
-        };
-        let values = values
-            .iter()
-            .map(|entry| size_of::<Entry>().saturating_add(value(entry)));
-        values.fold(size_of::<Self>(), usize::saturating_add)
+    /// The path of a Discover whose answer may be of no use.
+    pub(super) const fn optional_discover(&self) -> Option<Path> {
+        match self.operation {
+            Operation::BootstrapDiscover if self.optional => self.path,
+            _ => None,
+        }
     }
 }
 

@@ -1,19 +1,22 @@
 //! Steps of plans: how they are sent, and what follows from their answers (TS 5.2.7, Table 27).
 
-use lwm2m_core::{Code, ContentFormat, Instant};
+use lwm2m_core::{Code, ContentFormat, Instant, Operation};
 
 use super::{
     bootstraps::{Commanded, State},
     event::{BootstrapServerEvent, PauseReason, StepFailure},
     id::BootstrapId,
     parts::BootstrapServer,
-    plan::{RefusedFormats, Step},
+    plan::{RefusedFormats, Step, StepHead},
 };
 use crate::{
     coap::{Event, FailureReason, Incoming, MessageRef, RequestId, RequestOptions, SendError},
     downlink::bootstrap_links,
     machine::Peer,
 };
+
+/// The client takes no format that there is for a Write.
+const REFUSED_FORMATS: StepFailure = StepFailure::Refused(Code::UNSUPPORTED_CONTENT_FORMAT);
 
 /// A step in the format in which it is to be sent.
 #[derive(Debug)]
@@ -55,23 +58,18 @@ impl<P: Peer> BootstrapServer<P> {
         match self.try_send(now, id, &sending) {
             Ok(request) => {
                 self.stats.commands = self.stats.commands.saturating_add(1);
-                let Sending {
-                    step,
-                    format,
-                    refused,
-                } = sending;
                 self.bootstraps.change(
                     id,
                     State::Commanding(Commanded {
                         request,
-                        step,
-                        format,
-                        refused,
+                        step: sending.step.head(),
+                        format: sending.format,
+                        refused: sending.refused,
                         at: now,
                     }),
                 );
             }
-            Err(failure) => self.fail(now, id, &sending.step, sending.format, failure),
+            Err(failure) => self.fail(now, id, sending.step.head(), sending.format, failure),
         }
     }
 
@@ -136,7 +134,7 @@ impl<P: Peer> BootstrapServer<P> {
 
     fn step_failed(&mut self, now: Instant, request: RequestId, failure: StepFailure) {
         if let Some((id, commanded)) = self.take_commanded(request) {
-            self.fail(now, id, &commanded.step, commanded.format, failure);
+            self.fail(now, id, commanded.step, commanded.format, failure);
         }
     }
 
@@ -167,29 +165,35 @@ impl<P: Peer> BootstrapServer<P> {
         };
         self.heard_of(now, id, &commanded);
         let code = response.code();
-        match &commanded.step {
-            Step::Write { .. } if code == Code::UNSUPPORTED_CONTENT_FORMAT => {
+        let step = commanded.step;
+        match (step.operation, code) {
+            (Operation::BootstrapWrite, Code::UNSUPPORTED_CONTENT_FORMAT) => {
                 return self.try_other_format(now, id, commanded);
             }
-            Step::Finish if code == Code::NOT_ACCEPTABLE => {
-                self.bootstraps.step_done(id, &commanded.step);
+            (Operation::BootstrapFinish, Code::NOT_ACCEPTABLE) => {
+                self.bootstraps.step_done(id);
                 return self.pause(id, PauseReason::Inconsistent);
             }
-            step => match (self.read_answer(id, step, response, body), step) {
-                (Ok(()), Step::Finish) => return self.end(now, id, Ok(())),
-                (Ok(()), _) => {}
-                (Err(failure), Step::TryDiscover(path)) => {
-                    let path = *path;
-                    self.events.push_back(BootstrapServerEvent::NotDiscovered {
-                        bootstrap: id,
-                        path,
-                        failure,
-                    });
-                }
-                (Err(failure), step) => return self.fail(now, id, step, commanded.format, failure),
-            },
+            _ => {}
         }
-        self.bootstraps.step_done(id, &commanded.step);
+        match (
+            self.read_answer(id, step, response, body),
+            step.optional_discover(),
+        ) {
+            (Ok(()), _) if step.operation == Operation::BootstrapFinish => {
+                return self.end(now, id, Ok(()));
+            }
+            (Ok(()), _) => {}
+            (Err(failure), Some(path)) => {
+                self.events.push_back(BootstrapServerEvent::NotDiscovered {
+                    bootstrap: id,
+                    path,
+                    failure,
+                });
+            }
+            (Err(failure), None) => return self.fail(now, id, step, commanded.format, failure),
+        }
+        self.bootstraps.step_done(id);
         self.advance(now, id);
     }
 
@@ -197,11 +201,11 @@ impl<P: Peer> BootstrapServer<P> {
     fn read_answer(
         &mut self,
         id: BootstrapId,
-        step: &Step,
+        step: StepHead,
         response: &MessageRef<'_>,
         body: &[u8],
     ) -> Result<(), StepFailure> {
-        let (operation, code) = (step.operation(), response.code());
+        let (operation, code) = (step.operation, response.code());
         if step.may_be_refused_with(code) {
             return Ok(());
         }
@@ -212,12 +216,12 @@ impl<P: Peer> BootstrapServer<P> {
                 StepFailure::Unexpected(code)
             });
         }
-        if let Step::Discover(path) | Step::TryDiscover(path) = step {
+        if let (Operation::BootstrapDiscover, Some(path)) = (operation, step.path) {
             let limit = self.policy.bounds.answer;
             let links = bootstrap_links(response, body, limit).map_err(StepFailure::Undecodable)?;
             self.events.push_back(BootstrapServerEvent::Discovered {
                 bootstrap: id,
-                path: *path,
+                path,
                 found: links.into(),
             });
         }
@@ -243,20 +247,22 @@ impl<P: Peer> BootstrapServer<P> {
     /// The client doesn't take the format of a Write.
     fn try_other_format(&mut self, now: Instant, id: BootstrapId, commanded: Commanded) {
         let Commanded {
-            step,
+            step: head,
             format,
             mut refused,
             ..
         } = commanded;
         self.bootstraps.refuses(id, format);
-        let other = refused.other(format).filter(|other| {
-            // A format that can't carry the content leaves the refusal as it is.
-            step.command(*other).message(&self.registry).is_ok()
-        });
-        let Some(format) = other else {
-            let failure = StepFailure::Refused(Code::UNSUPPORTED_CONTENT_FORMAT);
-            return self.fail(now, id, &step, format, failure);
+        let found = self.bootstraps.get(id);
+        let step = found.and_then(|bootstrap| bootstrap.work.steps.current());
+        let other = refused.other(format);
+        let (Some(step), Some(format)) = (step, other) else {
+            return self.fail(now, id, head, format, REFUSED_FORMATS);
         };
+        // A format that can't carry the content leaves the refusal as it is.
+        if step.command(format).message(&self.registry).is_err() {
+            return self.fail(now, id, head, commanded.format, REFUSED_FORMATS);
+        }
         self.send(
             now,
             id,
