@@ -11,6 +11,9 @@ use lwm2m_core::{ContentFormat, Path, codec::Content};
 
 use super::plan::{Plan, Step};
 
+/// More bytes than a plan with an account and a key has.
+const USUAL: usize = 512;
+
 /// The steps of a plan, and which of them is being carried out.
 #[derive(Default)]
 pub(super) struct PackedSteps {
@@ -45,12 +48,13 @@ impl PackedSteps {
 
 impl From<&Plan> for PackedSteps {
     fn from(plan: &Plan) -> Self {
-        let mut bytes = Vec::new();
+        // One allocation of the right size, next to what else is new, rather than one that has grown.
+        let mut bytes = Vec::with_capacity(USUAL);
         for step in plan.steps() {
             pack(&mut bytes, step);
         }
         Self {
-            bytes: bytes.into_boxed_slice(),
+            bytes: Box::from(bytes.as_slice()),
             current: 0,
             next: 0,
         }

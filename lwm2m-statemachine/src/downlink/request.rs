@@ -1,7 +1,7 @@
 //! What requests to clients have in common (TS Tables 23 and 25).
 
 use lwm2m_core::{
-    AttributeError, ContentFormat, DataType, Method, Path,
+    AttributeError, ContentFormat, DataType, Method, Path, Value,
     codec::{Content, EncodeError, Scope, TypeLookup},
 };
 use lwm2m_linkformat::RootPath;
@@ -116,6 +116,20 @@ pub(super) fn write(
 ) -> Result<MessageBuf, InvalidCall> {
     let format = format.unwrap_or(ContentFormat::TLV);
     message.content_format(format)?;
+    message.payload_mut().reserve(about(content));
     payload::encode(format, content, Scope::write(path), message.payload_mut())?;
     Ok(message)
+}
+
+/// About how long a payload is, so that its buffer grows once.
+fn about(content: &Content) -> usize {
+    let bytes = content.values().map(|(_, value)| match value {
+        Value::String(text) => text.len(),
+        Value::Opaque(bytes) | Value::Raw(bytes) => bytes.len(),
+        _ => 0,
+    });
+    bytes.fold(
+        content.entries().len().saturating_mul(8),
+        usize::saturating_add,
+    )
 }
