@@ -130,8 +130,9 @@ impl Fleet {
         let Some(BootstrapServerEvent::Requested { bootstrap, .. }) = event else {
             panic!("{event:?}");
         };
-        let plan = self.plan.clone();
-        self.machine.start(now, bootstrap, plan).expect("room");
+        self.machine
+            .start(now, bootstrap, &self.plan)
+            .expect("room");
         while let Some(transmit) = self.machine.poll_transmit() {
             seen(transmit.payload);
             let command = MessageRef::parse(transmit.payload).expect("a message");

@@ -259,14 +259,14 @@ impl World {
         let plan = self.plan(program);
         let Some((bootstrap, paused)) = self.waiting.get(at).copied() else {
             if let Some(any) = self.living.first().or(self.gone.last()) {
-                let _ = self.machine.resume(self.now, *any, plan);
+                let _ = self.machine.resume(self.now, *any, &plan);
             }
             return;
         };
         let finishes = finishes(&plan);
         let given = match (step & 0x0f == 8, paused) {
-            (false, None) | (true, Some(_)) => self.machine.start(self.now, bootstrap, plan),
-            (false, Some(_)) | (true, None) => self.machine.resume(self.now, bootstrap, plan),
+            (false, None) | (true, Some(_)) => self.machine.start(self.now, bootstrap, &plan),
+            (false, Some(_)) | (true, None) => self.machine.resume(self.now, bootstrap, &plan),
         };
         if given.is_ok() {
             self.waiting.remove(at);
@@ -338,7 +338,7 @@ impl World {
             Channel::Sms
         };
         let finishes = finishes(&plan);
-        if let Ok(bootstrap) = self.machine.begin(self.now, name, peer, channel, plan) {
+        if let Ok(bootstrap) = self.machine.begin(self.now, name, peer, channel, &plan) {
             self.to_finish.extend(finishes.then_some(bootstrap));
             self.begins(bootstrap, peer);
         }

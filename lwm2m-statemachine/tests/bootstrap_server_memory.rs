@@ -29,7 +29,7 @@ fn ask_all(world: &mut World, plan: impl Fn() -> Option<Plan>) -> Vec<Sent> {
             if let Event::Requested { bootstrap, .. } = event
                 && let Some(plan) = plan()
             {
-                world.machine.start(world.now, bootstrap, plan).unwrap();
+                world.machine.start(world.now, bootstrap, &plan).unwrap();
             }
         }
         commands.extend(

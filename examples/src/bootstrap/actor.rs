@@ -169,7 +169,7 @@ impl Actor {
             return;
         };
         let started = begin(&rule, &endpoint)
-            .and_then(|plan| machine.start(now, bootstrap, plan).map_err(Stop::Start));
+            .and_then(|plan| machine.start(now, bootstrap, &plan).map_err(Stop::Start));
         let is_started = started.is_ok();
         self.under_way
             .insert(bootstrap, UnderWay::new(endpoint, rule));
@@ -210,7 +210,7 @@ impl Actor {
             }
             _ => return Err(Stop::NoMore),
         };
-        machine.resume(now, bootstrap, plan).map_err(Stop::Start)
+        machine.resume(now, bootstrap, &plan).map_err(Stop::Start)
     }
 
     fn tell_start(&self, bootstrap: BootstrapId, print: &mut dyn FnMut(Line)) {
@@ -401,7 +401,7 @@ impl Actor {
     ) -> Result<BootstrapId, Stop> {
         let rule = self.plans.find(endpoint).ok_or(Stop::NoMore)?;
         let plan = begin(&rule, endpoint)?;
-        let bootstrap = machine.begin(now, endpoint, peer, Channel::Udp, plan);
+        let bootstrap = machine.begin(now, endpoint, peer, Channel::Udp, &plan);
         let bootstrap = bootstrap.map_err(Stop::Start)?;
         self.under_way
             .insert(bootstrap, UnderWay::new(endpoint.into(), rule));

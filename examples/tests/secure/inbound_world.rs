@@ -226,7 +226,7 @@ impl Yard {
     pub(crate) fn begin(&mut self, peer: SecurePeer<Address>, plan: Plan) {
         self.network.with(self.bootstrap, |host, now| {
             let channel = lwm2m_statemachine::Channel::Udp;
-            let begun = host.machine.server.begin(now, NAME, peer, channel, plan);
+            let begun = host.machine.server.begin(now, NAME, peer, channel, &plan);
             begun.unwrap();
         });
     }
@@ -361,7 +361,7 @@ impl Application for BootstrapSide {
         if let (BootstrapServerEvent::Requested { bootstrap, .. }, Some(plan)) =
             (&event, &self.plan)
         {
-            machine.server.start(now, *bootstrap, plan.clone()).unwrap();
+            machine.server.start(now, *bootstrap, plan).unwrap();
         }
         self.events.push(event);
     }

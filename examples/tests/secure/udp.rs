@@ -176,7 +176,7 @@ fn a_bootstrap_server_begins_a_bootstrap_over_udp() {
             let begun = bootstrap
                 .machine
                 .server
-                .begin(now, NAME, peer, Channel::Udp, plan);
+                .begin(now, NAME, peer, Channel::Udp, &plan);
             begun.unwrap();
         }
         bootstrap.wait(Duration::from_millis(5)).unwrap();

@@ -200,7 +200,7 @@ impl<P: Peer> Bootstraps<P> {
         });
         // There are never as many, as each takes more than a byte.
         let index = u32::try_from(index).unwrap_or(u32::MAX);
-        let id = BootstrapId { index, serial };
+        let id = BootstrapId { serial, index };
         self.count(id, true);
         let Self {
             entries,

@@ -52,13 +52,13 @@ pub enum RefuseWith {
 }
 
 impl<P: Peer> BootstrapServer<P> {
-    /// Gives a request its plan. The request is answered 2.04, unless that is done, and the first
+    /// Gives a request its plan, which the machine copies. The request is answered 2.04, unless that is done, and the first
     /// step is sent.
     pub fn start(
         &mut self,
         now: Instant,
         bootstrap: BootstrapId,
-        plan: Plan,
+        plan: &Plan,
     ) -> Result<(), StartError> {
         let found = self.living(now, bootstrap)?;
         let State::Waiting(responder) = &found.state else {
@@ -67,7 +67,7 @@ impl<P: Peer> BootstrapServer<P> {
         // With the 2.04, the time of the client begins.
         let begins = responder.is_some();
         let channel = found.client.channel;
-        let steps = self.check(&plan)?;
+        let steps = self.check(plan)?;
         if let Some(responder) = self.bootstraps.take_responder(bootstrap) {
             self.answer(now, responder, Code::CHANGED);
         }
@@ -110,13 +110,13 @@ impl<P: Peer> BootstrapServer<P> {
         &mut self,
         now: Instant,
         bootstrap: BootstrapId,
-        plan: Plan,
+        plan: &Plan,
     ) -> Result<(), StartError> {
         let found = self.living(now, bootstrap)?;
         if !matches!(found.state, State::Paused) {
             return Err(StartError::NotWaiting);
         }
-        let steps = self.check(&plan)?;
+        let steps = self.check(plan)?;
         self.bootstraps.give(bootstrap, steps);
         self.advance(now, bootstrap);
         Ok(())
@@ -133,9 +133,9 @@ impl<P: Peer> BootstrapServer<P> {
         endpoint_name: &str,
         peer: P,
         channel: Channel,
-        plan: Plan,
+        plan: &Plan,
     ) -> Result<BootstrapId, StartError> {
-        let steps = self.check(&plan)?;
+        let steps = self.check(plan)?;
         let most = self.policy.bounds.bootstraps;
         let replaces = self.bootstraps.find_name(endpoint_name).is_some()
             || self.bootstraps.find_peer(&peer).is_some();

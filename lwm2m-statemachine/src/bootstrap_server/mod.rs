@@ -54,7 +54,7 @@
 //!                 };
 //!                 let own = BootstrapAccount::Keep(InstanceId::ZERO);
 //!                 println!("{:?} asks for a bootstrap", client.endpoint_name);
-//!                 machine.start(now, bootstrap, plans::one_server(own, account)?)?;
+//!                 machine.start(now, bootstrap, &plans::one_server(own, account)?)?;
 //!             }
 //!             BootstrapServerEvent::Ended { outcome, .. } => {
 //!                 outcome?;

@@ -38,7 +38,7 @@ impl<P: Peer> BootstrapServer<P> {
         self.send(
             now,
             id,
-            Sending {
+            &Sending {
                 step,
                 format,
                 refused: RefusedFormats::default(),
@@ -54,8 +54,8 @@ impl<P: Peer> BootstrapServer<P> {
         });
     }
 
-    fn send(&mut self, now: Instant, id: BootstrapId, sending: Sending) {
-        match self.try_send(now, id, &sending) {
+    fn send(&mut self, now: Instant, id: BootstrapId, sending: &Sending) {
+        match self.try_send(now, id, sending) {
             Ok(request) => {
                 self.stats.commands = self.stats.commands.saturating_add(1);
                 self.bootstraps.change(
@@ -168,7 +168,7 @@ impl<P: Peer> BootstrapServer<P> {
         let step = commanded.step;
         match (step.operation, code) {
             (Operation::BootstrapWrite, Code::UNSUPPORTED_CONTENT_FORMAT) => {
-                return self.try_other_format(now, id, commanded);
+                return self.try_other_format(now, id, &commanded);
             }
             (Operation::BootstrapFinish, Code::NOT_ACCEPTABLE) => {
                 self.bootstraps.step_done(id);
@@ -245,13 +245,13 @@ impl<P: Peer> BootstrapServer<P> {
     }
 
     /// The client doesn't take the format of a Write.
-    fn try_other_format(&mut self, now: Instant, id: BootstrapId, commanded: Commanded) {
+    fn try_other_format(&mut self, now: Instant, id: BootstrapId, commanded: &Commanded) {
         let Commanded {
             step: head,
             format,
             mut refused,
             ..
-        } = commanded;
+        } = *commanded;
         self.bootstraps.refuses(id, format);
         let found = self.bootstraps.get(id);
         let step = found.and_then(|bootstrap| bootstrap.work.steps.current());
@@ -266,7 +266,7 @@ impl<P: Peer> BootstrapServer<P> {
         self.send(
             now,
             id,
-            Sending {
+            &Sending {
                 step,
                 format,
                 refused,

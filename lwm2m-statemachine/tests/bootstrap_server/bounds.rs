@@ -53,7 +53,7 @@ fn requests_that_wait_are_bounded_and_a_plan_makes_room() {
     world.sent();
     assert_eq!(world.machine.usage().waiting, 3);
     let bootstrap = world.machine.find("device-1").unwrap();
-    world.machine.start(world.now, bootstrap, plan()).unwrap();
+    world.machine.start(world.now, bootstrap, &plan()).unwrap();
     world.sent();
     assert_eq!(ask(&mut world, 3, true), None);
     let usage = world.machine.usage();
@@ -67,17 +67,17 @@ fn bootstraps_are_bounded_with_those_that_wait() {
     for n in 0..2 {
         assert_eq!(ask(&mut world, n, true), None);
         let bootstrap = world.machine.find(&format!("device-{n}")).unwrap();
-        world.machine.start(world.now, bootstrap, plan()).unwrap();
+        world.machine.start(world.now, bootstrap, &plan()).unwrap();
         world.sent();
     }
     assert_eq!(ask(&mut world, 2, true), Some(RefusalReason::NoRoom));
     let begun = world
         .machine
-        .begin(world.now, "another", 9, Channel::Udp, plan());
+        .begin(world.now, "another", 9, Channel::Udp, &plan());
     assert_eq!(begun, Err(StartError::Bootstraps(2)));
     let begun = world
         .machine
-        .begin(world.now, "device-1", 9, Channel::Udp, plan());
+        .begin(world.now, "device-1", 9, Channel::Udp, &plan());
     assert!(begun.is_ok());
 }
 
@@ -99,7 +99,7 @@ fn a_flood_of_unproven_clients_leaves_room_for_the_others() {
     // Under way, too.
     for n in [0, 1, 2] {
         let bootstrap = world.machine.find(&format!("device-{n}")).unwrap();
-        world.machine.start(world.now, bootstrap, plan()).unwrap();
+        world.machine.start(world.now, bootstrap, &plan()).unwrap();
     }
     world.sent();
     assert_eq!(ask(&mut world, 3, false), None);
@@ -145,7 +145,7 @@ fn plans_are_bounded_each_and_together() {
         ask(&mut world, n, true);
         bootstraps.push(world.machine.find(&format!("device-{n}")).unwrap());
     }
-    let started = world.machine.start(world.now, bootstraps[0], large(5_000));
+    let started = world.machine.start(world.now, bootstraps[0], &large(5_000));
     assert!(
         matches!(
             started,
@@ -156,16 +156,16 @@ fn plans_are_bounded_each_and_together() {
     for bootstrap in &bootstraps[..2] {
         world
             .machine
-            .start(world.now, *bootstrap, large(4_000))
+            .start(world.now, *bootstrap, &large(4_000))
             .unwrap();
     }
     let bytes = world.machine.usage().plan_bytes;
     assert!((8_000..=10_000).contains(&bytes), "{bytes}");
-    let started = world.machine.start(world.now, bootstraps[2], large(4_000));
+    let started = world.machine.start(world.now, bootstraps[2], &large(4_000));
     assert_eq!(started, Err(StartError::PlanBytes(10_000)));
     let begun = world
         .machine
-        .begin(world.now, "other", 9, Channel::Udp, large(4_000));
+        .begin(world.now, "other", 9, Channel::Udp, &large(4_000));
     assert_eq!(begun, Err(StartError::PlanBytes(10_000)));
     // Steps that are done take no room.
     let commands = world.sent();
@@ -188,7 +188,7 @@ fn plans_are_bounded_each_and_together() {
     assert_eq!(world.machine.usage().plan_bytes, 0);
     world
         .machine
-        .start(world.now, bootstraps[2], large(4_000))
+        .start(world.now, bootstraps[2], &large(4_000))
         .unwrap();
 }
 
@@ -197,18 +197,21 @@ fn a_plan_takes_its_memory_until_it_is_carried_out() {
     let mut world = World::new();
     ask(&mut world, 7, true);
     let other = world.machine.find("device-7").unwrap();
-    world.machine.start(world.now, other, large(4_000)).unwrap();
+    world
+        .machine
+        .start(world.now, other, &large(4_000))
+        .unwrap();
     world.sent();
     let of_other = world.machine.usage().plan_bytes;
     assert_eq!(of_other, large(4_000).bytes());
-    let (bootstrap, command) = world.start(plan());
+    let (bootstrap, command) = world.start(&plan());
     let both = of_other + plan().bytes();
     world.next(&command);
     assert_eq!(world.machine.usage().plan_bytes, both);
     world.machine.abort(world.now, bootstrap);
     assert_eq!(world.machine.usage().plan_bytes, of_other);
     // One that ends without a Finish takes nothing while it waits for more steps.
-    let (bootstrap, command) = world.start(Plan::new().delete(path("/1")));
+    let (bootstrap, command) = world.start(&Plan::new().delete(path("/1")));
     world.answer(&command, crate::support::success(&command));
     assert!(world.machine.is_waiting(bootstrap));
     assert_eq!(world.machine.usage().plan_bytes, of_other);

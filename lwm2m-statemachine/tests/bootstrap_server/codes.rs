@@ -49,7 +49,7 @@ fn only_the_code_of_success_is_success() {
     for (operation, plan) in plans() {
         for code in CODES {
             let mut world = World::new();
-            let (bootstrap, command) = world.start(plan.clone());
+            let (bootstrap, command) = world.start(&plan.clone());
             world.answer(&command, MessageBuf::response(code));
             let what = format!("{operation}: {code}");
             let special = match (operation, code) {
@@ -93,7 +93,7 @@ fn a_failure_names_the_step_its_code_and_what_was_expected() {
     let plan = Plan::new()
         .delete(path("/0"))
         .write(path("/1/0/1"), lifetime());
-    let (_, command) = world.start(plan);
+    let (_, command) = world.start(&plan);
     let command = world.next(&command);
     world.answer_code(&command, Code::BAD_REQUEST);
     let Event::Ended {
@@ -118,7 +118,7 @@ fn a_delete_that_may_be_refused_goes_on_with_4_00_4_04_and_4_05_alone() {
     for code in CODES {
         let mut world = World::new();
         let plan = Plan::new().try_delete(path("/1")).delete(path("/0"));
-        let (bootstrap, command) = world.start(plan);
+        let (bootstrap, command) = world.start(&plan);
         world.answer_code(&command, code);
         if code == Code::DELETED || refusals.contains(&code) {
             assert_eq!(world.sent_one().path(), "/0", "{code}");
@@ -151,7 +151,7 @@ fn a_discover_that_may_be_refused_tells_why_there_is_no_answer_and_goes_on() {
     };
     for code in CODES.into_iter().filter(|code| *code != Code::CONTENT) {
         let mut world = World::new();
-        let (_, command) = world.start(plan());
+        let (_, command) = world.start(&plan());
         world.answer_code(&command, code);
         let expected = if Operation::BootstrapDiscover.allows(code) {
             StepFailure::Refused(code)
@@ -163,7 +163,7 @@ fn a_discover_that_may_be_refused_tells_why_there_is_no_answer_and_goes_on() {
     }
 
     let mut world = World::new();
-    let (_, command) = world.start(plan());
+    let (_, command) = world.start(&plan());
     world.answer(&command, lwm2m_kit::response(Code::CONTENT, b"nonsense"));
     assert!(matches!(
         not_discovered(&mut world),
@@ -173,12 +173,12 @@ fn a_discover_that_may_be_refused_tells_why_there_is_no_answer_and_goes_on() {
 
     // One that is answered is as any other; one without an answer is a failure.
     let mut world = World::new();
-    let (_, command) = world.start(plan());
+    let (_, command) = world.start(&plan());
     world.answer(&command, lwm2m_kit::response(Code::CONTENT, b"</0/0>"));
     assert!(matches!(world.event(), Event::Discovered { .. }));
     assert_eq!(world.sent_one().path(), "/0");
     let mut world = World::new();
-    let (bootstrap, command) = world.start(plan());
+    let (bootstrap, command) = world.start(&plan());
     world.reset(&command);
     assert_eq!(world.failure(bootstrap).1, StepFailure::Reset);
 }
@@ -211,7 +211,7 @@ fn an_answer_to_a_discover_that_cannot_be_used_fails_it() {
         }),
     ] {
         let mut world = World::new();
-        let (bootstrap, command) = world.start(Plan::new().discover(path("/")).finish());
+        let (bootstrap, command) = world.start(&Plan::new().discover(path("/")).finish());
         world.answer(&command, links(payload, format));
         let (step, failure) = world.failure(bootstrap);
         assert_eq!(step.operation, Operation::BootstrapDiscover);

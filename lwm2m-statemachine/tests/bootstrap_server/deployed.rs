@@ -74,7 +74,7 @@ fn ask(world: &mut World, queries: &[&str]) -> BootstrapId {
 fn a_client_that_answers_all_separately() {
     let mut world = World::new();
     let bootstrap = ask(&mut world, &["pct=112", "ep=device"]);
-    world.machine.start(world.now, bootstrap, plan()).unwrap();
+    world.machine.start(world.now, bootstrap, &plan()).unwrap();
     let [answer, command] = <[Sent; 2]>::try_from(world.sent()).unwrap();
     assert_eq!(answer.code(), Code::CHANGED);
     assert_eq!(answer.message().token().as_bytes().len(), 8);
@@ -89,7 +89,7 @@ fn a_client_that_answers_all_separately() {
 #[test]
 fn a_client_that_answers_the_finish_separately() {
     let mut world = World::new();
-    let (bootstrap, command) = world.start(plan());
+    let (bootstrap, command) = world.start(&plan());
     play(&mut world, command, |command| {
         if command.path() == "/bs" {
             Reply::Separate(success(command))
@@ -105,7 +105,7 @@ fn a_client_that_deletes_no_object_but_security_as_a_whole() {
     // 4.00 is the code of the TS; clients that have one Delete for all interfaces answer the others.
     for refusal in [Code::BAD_REQUEST, Code::NOT_FOUND, Code::METHOD_NOT_ALLOWED] {
         let mut world = World::new();
-        let (bootstrap, command) = world.start(plan());
+        let (bootstrap, command) = world.start(&plan());
         let told = play(&mut world, command, |command| match &*command.path() {
             "/1" => code(refusal),
             _ => Reply::At(success(command)),
@@ -122,7 +122,7 @@ fn a_client_that_takes_one_format() {
         (ContentFormat::JSON, &["TLV", "JSON", "JSON"]),
     ] {
         let mut world = World::new();
-        let (bootstrap, command) = world.start(plan());
+        let (bootstrap, command) = world.start(&plan());
         let mut formats = Vec::new();
         play(&mut world, command, |command| {
             let format = command.message().content_format();
@@ -146,7 +146,7 @@ fn a_client_that_takes_one_format() {
 /// A client that is asked what it has, and answers so. What the application learns.
 fn asked(answer: Reply) -> (World, BootstrapId, Result<Discovered, StepFailure>) {
     let mut world = World::new();
-    let (bootstrap, command) = world.start(Plan::new().try_discover(path("/")));
+    let (bootstrap, command) = world.start(&Plan::new().try_discover(path("/")));
     let mut answer = Some(answer);
     play(&mut world, command, |_| answer.take().unwrap());
     let [learned, paused] = <[Event; 2]>::try_from(world.events()).unwrap();
@@ -189,7 +189,7 @@ fn a_client_whose_links_are_odd() {
         });
         world
             .machine
-            .resume(world.now, bootstrap, add.unwrap())
+            .resume(world.now, bootstrap, &add.unwrap())
             .unwrap();
         let command = world.sent_one();
         assert_eq!(
@@ -216,7 +216,7 @@ fn a_client_without_discover_is_told_all_the_same() {
         assert!(learned.is_err());
         let own = BootstrapAccount::Keep(InstanceId::ZERO);
         let blind = plans::wipe_and_set(own, [account(101)], []).unwrap();
-        world.machine.resume(world.now, bootstrap, blind).unwrap();
+        world.machine.resume(world.now, bootstrap, &blind).unwrap();
         let command = world.sent_one();
         assert_eq!(command.code().method(), Some(Method::Delete));
         assert_eq!(command.path(), "");
@@ -232,7 +232,7 @@ fn a_client_that_is_discovered_after_the_writes() {
     let plan = plans::wipe_and_set(own, [account(101)], []).unwrap();
     let writes = plan.into_iter().filter(|step| step.path().is_some());
     let plan = writes.collect::<Plan>().try_discover(path("/")).finish();
-    let (bootstrap, command) = world.start(plan);
+    let (bootstrap, command) = world.start(&plan);
     let told = play(&mut world, command, |command| Reply::At(success(command)));
     let paths: Vec<_> = told
         .iter()
@@ -249,11 +249,11 @@ fn a_client_that_is_discovered_after_the_writes() {
 #[test]
 fn a_client_that_asks_again_after_the_finish_has_another_bootstrap() {
     let mut world = World::new();
-    let (first, command) = world.start(plan());
+    let (first, command) = world.start(&plan());
     world.obey(command);
     assert_eq!(world.outcome(first), Ok(()));
     // It could not register, so it comes back.
-    let (second, command) = world.start(plan());
+    let (second, command) = world.start(&plan());
     assert_ne!(first, second);
     world.obey(command);
     assert_eq!(world.outcome(second), Ok(()));
@@ -262,7 +262,7 @@ fn a_client_that_asks_again_after_the_finish_has_another_bootstrap() {
 #[test]
 fn a_client_that_answers_with_another_token_is_not_believed() {
     let mut world = World::new();
-    let (bootstrap, command) = world.start(plan());
+    let (bootstrap, command) = world.start(&plan());
     world.acknowledge(&command);
     let other = Token::new(&[9; 8]).unwrap();
     let stray = MessageBuf::response(Code::DELETED).finish(MessageType::Confirmable, 1, other);

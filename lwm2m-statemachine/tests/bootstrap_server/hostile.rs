@@ -17,7 +17,7 @@ use crate::support::{Event, Request, World, path, plan, server_id};
 #[test]
 fn acknowledgements_and_separate_answers_without_end_change_nothing() {
     let mut world = World::new();
-    let (bootstrap, command) = world.start(plan());
+    let (bootstrap, command) = world.start(&plan());
     for id in 0..1000_u16 {
         world.acknowledge(&command);
         // An empty token, and one that nobody has.
@@ -45,7 +45,7 @@ fn acknowledgements_and_separate_answers_without_end_change_nothing() {
 #[test]
 fn one_answer_counts_and_its_repetitions_do_not() {
     let mut world = World::new();
-    let (bootstrap, command) = world.start(plan());
+    let (bootstrap, command) = world.start(&plan());
     let next = world.next(&command);
     for _ in 0..10 {
         world.answer_code(&command, Code::BAD_REQUEST);
@@ -60,7 +60,7 @@ fn one_answer_counts_and_its_repetitions_do_not() {
 #[test]
 fn another_peer_does_not_answer_for_the_client() {
     let mut world = World::new();
-    let (_, command) = world.start(plan());
+    let (_, command) = world.start(&plan());
     let mut forged = command.clone();
     forged.to = 2;
     world.answer_code(&forged, Code::DELETED);
@@ -72,7 +72,7 @@ fn another_peer_does_not_answer_for_the_client() {
 #[test]
 fn options_in_an_answer_do_not_change_what_it_says() {
     let mut world = World::new();
-    let (bootstrap, mut command) = world.start(plan());
+    let (bootstrap, mut command) = world.start(&plan());
     for _ in 0..5 {
         let mut response = crate::support::success(&command);
         response.observe(7).unwrap();
@@ -123,7 +123,7 @@ fn a_flood_of_requests_under_one_name_leaves_one() {
 #[test]
 fn bytes_that_are_no_message_change_nothing() {
     let mut world = World::new();
-    let (bootstrap, command) = world.start(plan());
+    let (bootstrap, command) = world.start(&plan());
     let mut state = 7_u32;
     for _ in 0..5000 {
         let mut bytes = Vec::new();
@@ -180,10 +180,10 @@ fn keys_are_in_no_event_error_or_debug_output() {
     let bootstrap = world.requested(&Request::default());
     let error = world
         .machine
-        .start(world.now, bootstrap, invalid)
+        .start(world.now, bootstrap, &invalid)
         .unwrap_err();
     show(format!("{error:?} {error}"));
-    world.machine.start(world.now, bootstrap, plan).unwrap();
+    world.machine.start(world.now, bootstrap, &plan).unwrap();
     show(format!("{:?} {:#?}", world.machine, world.machine));
     let mut command = world.sent().pop().unwrap();
     for _ in 0..2 {

@@ -13,7 +13,7 @@ use crate::support::{Event, Request, Sent, World, lifetime, path, plan, success,
 
 /// A Bootstrap-Finish that is answered 4.06.
 fn inconsistent(world: &mut World) -> BootstrapId {
-    let (bootstrap, command) = world.start(write().finish());
+    let (bootstrap, command) = world.start(&write().finish());
     let finish = world.next(&command);
     assert_eq!(finish.path(), "/bs");
     world.answer_code(&finish, Code::NOT_ACCEPTABLE);
@@ -34,7 +34,7 @@ fn what_is_inconsistent_is_repaired_and_finished_again() {
     let bootstrap = inconsistent(&mut world);
     for _ in 0..3 {
         let repair = Plan::new().write(path("/1/0/1"), lifetime()).finish();
-        world.machine.resume(world.now, bootstrap, repair).unwrap();
+        world.machine.resume(world.now, bootstrap, &repair).unwrap();
         let command = world.sent_one();
         assert_eq!(command.path(), "/1/0/1");
         let finish = world.next(&command);
@@ -44,7 +44,7 @@ fn what_is_inconsistent_is_repaired_and_finished_again() {
     }
     world
         .machine
-        .resume(world.now, bootstrap, Plan::new().finish())
+        .resume(world.now, bootstrap, &Plan::new().finish())
         .unwrap();
     let finish = world.sent_one();
     world.obey(finish);
@@ -62,10 +62,10 @@ fn a_client_that_is_told_nothing_gives_up_and_the_plan_begins_anew_at_its_next_r
     assert_eq!(world.outcome(bootstrap), Err(BootstrapFailure::Silence));
     let resumed = world
         .machine
-        .resume(world.now, bootstrap, Plan::new().finish());
+        .resume(world.now, bootstrap, &Plan::new().finish());
     assert_eq!(resumed, Err(StartError::UnknownBootstrap));
     assert!(world.sent().is_empty());
-    let (bootstrap, command) = world.start(plan());
+    let (bootstrap, command) = world.start(&plan());
     assert_eq!(world.obey(command).len(), 5);
     assert_eq!(world.outcome(bootstrap), Ok(()));
 }
@@ -78,7 +78,7 @@ fn steps_that_come_when_the_client_may_have_given_up_are_not_taken() {
     world.now += Duration::from_secs(248);
     let resumed = world
         .machine
-        .resume(world.now, bootstrap, Plan::new().finish());
+        .resume(world.now, bootstrap, &Plan::new().finish());
     assert_eq!(resumed, Err(StartError::UnknownBootstrap));
     assert_eq!(world.outcome(bootstrap), Err(BootstrapFailure::Silence));
 }
@@ -93,7 +93,7 @@ fn a_success_that_comes_when_the_client_may_have_given_up_is_none() {
         world.pass(Duration::from_secs(200));
         world
             .machine
-            .resume(world.now, bootstrap, Plan::new().finish())
+            .resume(world.now, bootstrap, &Plan::new().finish())
             .unwrap();
         let finish = world.sent_one();
         world.now += Duration::from_secs(if late { 47 } else { 46 });
@@ -112,7 +112,7 @@ fn a_success_that_comes_when_the_client_may_have_given_up_is_none() {
 #[test]
 fn the_time_of_a_client_does_not_begin_with_a_late_answer() {
     let mut world = World::new();
-    let (bootstrap, command) = world.start(write());
+    let (bootstrap, command) = world.start(&write());
     world.acknowledge(&command);
     world.pass(Duration::from_secs(60));
     let answer = success(&command).finish(
@@ -136,7 +136,7 @@ fn a_body_in_blocks_that_takes_long_is_one_command() {
     let opaque = ContentFormat::OPAQUE;
     let plan = Plan::new().write_in(opaque, certificate, content.into_iter().collect());
     let mut world = World::new();
-    let (bootstrap, mut command) = world.start(plan);
+    let (bootstrap, mut command) = world.start(&plan);
     let began = world.now;
     while world.events().is_empty() {
         world.pass(Duration::from_secs(48));
@@ -164,7 +164,7 @@ fn a_body_in_blocks_that_takes_long_is_one_command() {
 #[test]
 fn a_step_of_a_bootstrap_that_has_ended_is_not_sent_again() {
     let mut world = World::new();
-    let (bootstrap, _) = world.start(plan());
+    let (bootstrap, _) = world.start(&plan());
     world.machine.abort(world.now, bootstrap);
     for _ in 0..100 {
         world.pass(Duration::from_secs(1));
@@ -172,20 +172,23 @@ fn a_step_of_a_bootstrap_that_has_ended_is_not_sent_again() {
     }
     // Nor does it hold up the next one (NSTART, RFC 7252 §4.7).
     world.events();
-    world.start(plan());
-    let (_, command) = world.start(plan());
+    world.start(&plan());
+    let (_, command) = world.start(&plan());
     assert_eq!(command.path(), "/0");
 }
 
 #[test]
 fn each_command_gives_the_client_more_time() {
     let mut world = World::new();
-    let (bootstrap, command) = world.start(write());
+    let (bootstrap, command) = world.start(&write());
     world.answer_code(&command, Code::CHANGED);
     for _ in 0..10 {
         world.events();
         world.pass(Duration::from_secs(240));
-        world.machine.resume(world.now, bootstrap, write()).unwrap();
+        world
+            .machine
+            .resume(world.now, bootstrap, &write())
+            .unwrap();
         let command = world.sent_one();
         world.answer_code(&command, Code::CHANGED);
     }
@@ -198,7 +201,7 @@ fn each_command_gives_the_client_more_time() {
 fn a_step_without_an_answer_ends_the_bootstrap() {
     for index in 0..5 {
         let mut world = World::new();
-        let (bootstrap, mut command) = world.start(plan());
+        let (bootstrap, mut command) = world.start(&plan());
         for _ in 0..index {
             command = world.next(&command);
         }
@@ -225,7 +228,7 @@ fn a_step_without_an_answer_ends_the_bootstrap() {
 #[test]
 fn a_step_that_is_acknowledged_and_never_answered_ends_the_bootstrap() {
     let mut world = World::new();
-    let (bootstrap, command) = world.start(plan());
+    let (bootstrap, command) = world.start(&plan());
     world.acknowledge(&command);
     world.pass(Duration::from_secs(94));
     assert_eq!(world.failure(bootstrap).1, StepFailure::Timeout);
@@ -236,7 +239,7 @@ fn a_step_that_is_acknowledged_and_never_answered_ends_the_bootstrap() {
 fn a_step_that_is_rejected_ends_the_bootstrap() {
     for index in 0..5 {
         let mut world = World::new();
-        let (bootstrap, mut command) = world.start(plan());
+        let (bootstrap, mut command) = world.start(&plan());
         for _ in 0..index {
             command = world.next(&command);
         }
@@ -252,7 +255,7 @@ fn a_fresh_request_restarts_the_bootstrap_at_every_step() {
     for index in 0..5 {
         for other_peer in [false, true] {
             let mut world = World::new();
-            let (old, mut command) = world.start(plan());
+            let (old, mut command) = world.start(&plan());
             for _ in 0..index {
                 command = world.next(&command);
             }
@@ -279,7 +282,7 @@ fn a_fresh_request_restarts_the_bootstrap_at_every_step() {
             world.answer_code(&command, Code::CHANGED);
             world.sent();
             assert!(world.events().is_empty());
-            world.machine.start(world.now, *new, plan()).unwrap();
+            world.machine.start(world.now, *new, &plan()).unwrap();
             let sent = world.sent();
             let command = sent.last().unwrap().clone();
             assert_eq!((command.to, command.path()), (fresh.from, "/0".into()));
@@ -293,7 +296,7 @@ fn a_fresh_request_restarts_the_bootstrap_at_every_step() {
 #[test]
 fn another_name_of_the_same_peer_takes_its_place() {
     let mut world = World::new();
-    let (old, _) = world.start(plan());
+    let (old, _) = world.start(&plan());
     world.ask(&Request {
         queries: &["ep=other"],
         ..Request::default()
@@ -354,7 +357,7 @@ fn clients_are_bootstrapped_side_by_side() {
             queries: &[name],
             ..Request::default()
         });
-        world.machine.start(world.now, bootstrap, plan()).unwrap();
+        world.machine.start(world.now, bootstrap, &plan()).unwrap();
         commands.push(world.sent().pop().unwrap());
     }
     assert_eq!(world.machine.usage().under_way, 20);
@@ -388,7 +391,7 @@ fn the_application_begins_a_bootstrap_without_a_request() {
     let mut world = World::new();
     let bootstrap = world
         .machine
-        .begin(world.now, "device", 5, Channel::Udp, plan())
+        .begin(world.now, "device", 5, Channel::Udp, &plan())
         .unwrap();
     let command = world.sent_one();
     assert_eq!(
@@ -402,7 +405,7 @@ fn the_application_begins_a_bootstrap_without_a_request() {
     // Over SMS nothing is sent twice (TS 8.6.2).
     let bootstrap = world
         .machine
-        .begin(world.now, "device", 6, Channel::Sms, plan())
+        .begin(world.now, "device", 6, Channel::Sms, &plan())
         .unwrap();
     assert_eq!(world.sent().len(), 1);
     // An answer may take six minutes (MAX_RTT), and no longer.
@@ -416,7 +419,7 @@ fn the_application_begins_a_bootstrap_without_a_request() {
     assert_eq!(failure, StepFailure::Timeout);
     let invalid = world
         .machine
-        .begin(world.now, "device", 5, Channel::Udp, Plan::new());
+        .begin(world.now, "device", 5, Channel::Udp, &Plan::new());
     assert!(matches!(invalid, Err(StartError::Plan(_))));
     world.assert_works();
 }
@@ -426,7 +429,7 @@ fn a_request_of_the_client_ends_a_bootstrap_that_was_begun_without_one() {
     let mut world = World::new();
     let begun = world
         .machine
-        .begin(world.now, "device", 1, Channel::Udp, plan())
+        .begin(world.now, "device", 1, Channel::Udp, &plan())
         .unwrap();
     world.sent();
     let secure = Request {
@@ -442,7 +445,7 @@ fn a_request_of_the_client_ends_a_bootstrap_that_was_begun_without_one() {
     world.sent();
     world
         .machine
-        .begin(world.now, "lamp", 3, Channel::Udp, plan())
+        .begin(world.now, "lamp", 3, Channel::Udp, &plan())
         .unwrap();
     world.sent();
     world.events();
@@ -459,7 +462,7 @@ fn a_request_of_the_client_ends_a_bootstrap_that_was_begun_without_one() {
     // And the other way round.
     let again = world
         .machine
-        .begin(world.now, "device", 1, Channel::Udp, plan());
+        .begin(world.now, "device", 1, Channel::Udp, &plan());
     assert!(again.is_ok());
     assert!(matches!(
         world.event(),
@@ -476,7 +479,7 @@ fn a_lost_connection_ends_the_bootstrap_and_nothing_more_is_sent() {
         let mut world = World::new();
         let bootstrap = world.requested(&Request::default());
         if started {
-            world.machine.start(world.now, bootstrap, plan()).unwrap();
+            world.machine.start(world.now, bootstrap, &plan()).unwrap();
             world.sent();
         }
         world.machine.peer_gone(world.now, &2);
@@ -498,7 +501,7 @@ fn the_application_ends_a_bootstrap() {
     assert_eq!(world.outcome(bootstrap), Err(BootstrapFailure::Aborted));
     assert!(!world.machine.abort(world.now, bootstrap));
 
-    let (bootstrap, command) = world.start(plan());
+    let (bootstrap, command) = world.start(&plan());
     assert!(world.machine.abort(world.now, bootstrap));
     assert_eq!(world.outcome(bootstrap), Err(BootstrapFailure::Aborted));
     world.answer_code(&command, Code::DELETED);
@@ -513,7 +516,7 @@ fn the_application_ends_a_bootstrap() {
 
 /// A Bootstrap-Finish that is under way.
 fn finishing(world: &mut World) -> (BootstrapId, Sent) {
-    let (bootstrap, command) = world.start(write().finish());
+    let (bootstrap, command) = world.start(&write().finish());
     (bootstrap, world.next(&command))
 }
 
@@ -568,7 +571,7 @@ fn a_finish_whose_answer_is_missing_may_have_been_carried_out() {
 
     // Another step leaves nothing open; nor does a Finish that was answered 4.06.
     let mut world = World::new();
-    world.start(write().finish());
+    world.start(&write().finish());
     world.pass(Duration::from_secs(100));
     assert!(!may_have_finished(&mut world));
     let mut world = World::new();
@@ -583,7 +586,7 @@ fn over_sms_a_client_gives_up_after_the_exchange_lifetime_of_short_messages() {
     let mut world = World::new();
     let begun = world
         .machine
-        .begin(world.now, "device", 6, Channel::Sms, write());
+        .begin(world.now, "device", 6, Channel::Sms, &write());
     let bootstrap = begun.unwrap();
     let command = world.sent_one();
     world.pass(Duration::from_secs(300));

@@ -39,7 +39,7 @@ fn carry_out(tree: &mut ObjectTree, plan: Plan) {
 /// The same, by a client that takes these formats.
 fn carry_out_in(formats: &[ContentFormat], tree: &mut ObjectTree, plan: Plan) {
     let mut world = World::new();
-    let (bootstrap, command) = world.start(plan);
+    let (bootstrap, command) = world.start(&plan);
     let mut next = Some(command);
     while let Some(command) = next {
         let message = command.message();

@@ -173,7 +173,7 @@ impl Scene {
                     let now = self.world.now;
                     // Now and then it has no plan.
                     if !self.step.is_multiple_of(11) {
-                        self.world.machine.start(now, bootstrap, plan()).unwrap();
+                        self.world.machine.start(now, bootstrap, &plan()).unwrap();
                     }
                 }
                 Event::Ended {

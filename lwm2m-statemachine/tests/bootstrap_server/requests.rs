@@ -33,7 +33,7 @@ fn a_request_is_handed_to_the_application_and_answered_with_its_plan() {
     assert_eq!(world.machine.find("device"), Some(bootstrap));
     assert!(world.sent().is_empty());
 
-    world.machine.start(world.now, bootstrap, plan()).unwrap();
+    world.machine.start(world.now, bootstrap, &plan()).unwrap();
     let sent = world.sent();
     assert_eq!(
         (sent[0].code(), sent[0].kind()),
@@ -45,7 +45,7 @@ fn a_request_is_handed_to_the_application_and_answered_with_its_plan() {
     );
     assert_eq!(sent.len(), 2);
     assert_eq!(
-        world.machine.start(world.now, bootstrap, plan()),
+        world.machine.start(world.now, bootstrap, &plan()),
         Err(StartError::NotWaiting)
     );
 }
@@ -57,7 +57,7 @@ fn a_plan_that_comes_late_has_its_answer_before_its_commands() {
     world.pass(Duration::from_secs(2));
     let acknowledgement = world.sent_one();
     assert_eq!(acknowledgement.code(), Code::EMPTY);
-    world.machine.start(world.now, bootstrap, plan()).unwrap();
+    world.machine.start(world.now, bootstrap, &plan()).unwrap();
     // One message to a peer at a time (NSTART, RFC 7252 §4.7).
     let answer = world.sent_one();
     assert_eq!(
@@ -76,7 +76,7 @@ fn commands_do_not_need_the_answer_to_the_request() {
     let bootstrap = world.requested(&Request::default());
     world.pass(Duration::from_secs(2));
     world.sent();
-    world.machine.start(world.now, bootstrap, plan()).unwrap();
+    world.machine.start(world.now, bootstrap, &plan()).unwrap();
     // The separate 2.04 is never acknowledged; the commands are valid all the same.
     world.pass(Duration::from_secs(95));
     let command = world.sent().pop().unwrap();
@@ -93,7 +93,7 @@ fn a_request_can_be_answered_at_once() {
         panic!("no request");
     };
     world.pass(Duration::from_secs(100));
-    world.machine.start(world.now, bootstrap, plan()).unwrap();
+    world.machine.start(world.now, bootstrap, &plan()).unwrap();
     let command = world.sent_one();
     assert_eq!(world.obey(command).len(), 5);
     assert_eq!(world.outcome(bootstrap), Ok(()));
@@ -114,7 +114,7 @@ fn the_time_of_a_client_begins_with_the_answer_at_once_and_not_with_the_plan() {
     let mut world = World::with(|config| config.acceptance = Acceptance::AtOnce);
     let bootstrap = world.requested(&Request::default());
     world.pass(Duration::from_secs(240));
-    world.machine.start(world.now, bootstrap, plan()).unwrap();
+    world.machine.start(world.now, bootstrap, &plan()).unwrap();
     world.pass(Duration::from_secs(8));
     assert_eq!(world.outcome(bootstrap), Err(BootstrapFailure::Silence));
 }
@@ -132,7 +132,7 @@ fn a_request_without_a_plan_in_time_is_answered_5_03() {
     assert_eq!(answer.message().max_age(), 60);
     assert_eq!(world.outcome(bootstrap), Err(BootstrapFailure::NoPlan));
     assert_eq!(
-        world.machine.start(world.now, bootstrap, plan()),
+        world.machine.start(world.now, bootstrap, &plan()),
         Err(StartError::UnknownBootstrap)
     );
     world.acknowledge(&answer);
@@ -145,7 +145,7 @@ fn a_plan_after_its_time_is_not_taken_even_before_the_machine_looks_at_the_clock
     let bootstrap = world.requested(&Request::default());
     world.now += Duration::from_secs(61);
     assert_eq!(
-        world.machine.start(world.now, bootstrap, plan()),
+        world.machine.start(world.now, bootstrap, &plan()),
         Err(StartError::UnknownBootstrap)
     );
     assert_eq!(world.outcome(bootstrap), Err(BootstrapFailure::NoPlan));
@@ -166,7 +166,7 @@ fn the_application_refuses_unknown_clients_and_those_that_it_has_no_time_for() {
             world.machine.refuse(world.now, bootstrap, reason),
             Err(StartError::UnknownBootstrap)
         );
-        let (bootstrap, _) = world.start(plan());
+        let (bootstrap, _) = world.start(&plan());
         assert_eq!(
             world.machine.refuse(world.now, bootstrap, reason),
             Err(StartError::NotWaiting)
@@ -185,7 +185,7 @@ fn a_repeated_request_is_the_same_one() {
         panic!("no request");
     };
     world.deliver(1, &wire);
-    world.machine.start(world.now, bootstrap, plan()).unwrap();
+    world.machine.start(world.now, bootstrap, &plan()).unwrap();
     let [answer, command] = world.sent().try_into().unwrap();
     world.deliver(1, &wire);
     assert_eq!(world.sent_one(), answer);
@@ -345,7 +345,7 @@ fn a_client_that_proves_nothing_does_not_end_the_bootstrap_of_one_that_does() {
         assert_eq!(refusal.reason, RefusalReason::Secured);
         assert_eq!(refusal.security, SecurityMode::NoSec);
     }
-    world.machine.start(world.now, bootstrap, plan()).unwrap();
+    world.machine.start(world.now, bootstrap, &plan()).unwrap();
     let command = world.sent().pop().unwrap();
     world.obey(command);
     assert_eq!(world.outcome(bootstrap), Ok(()));

@@ -29,7 +29,7 @@ fn steps_are_sent_one_by_one_and_each_after_the_answer_to_the_one_before() {
         .write(path("/1/0"), lifetime())
         .write(path("/1/0/1"), lifetime())
         .finish();
-    let (_, command) = world.start(plan);
+    let (_, command) = world.start(&plan);
     assert_eq!(command.message().accept(), Some(ContentFormat::LINK_FORMAT));
     let told = world.obey(command);
     assert_eq!(
@@ -75,7 +75,7 @@ fn steps_are_sent_one_by_one_and_each_after_the_answer_to_the_one_before() {
 #[test]
 fn answers_may_be_separate_at_every_step() {
     let mut world = World::new();
-    let (bootstrap, command) = world.start(plan());
+    let (bootstrap, command) = world.start(&plan());
     let mut next = Some(command);
     let mut steps = 0;
     while let Some(command) = next {
@@ -98,7 +98,7 @@ fn answers_may_be_separate_at_every_step() {
 #[test]
 fn an_answer_that_arrives_before_the_acknowledgement_counts() {
     let mut world = World::new();
-    let (_, command) = world.start(plan());
+    let (_, command) = world.start(&plan());
     let wire = success(&command).finish(
         MessageType::NonConfirmable,
         0x7000,
@@ -120,7 +120,7 @@ fn what_is_answered_4_15_is_sent_in_the_other_format_and_so_is_what_follows() {
             .write(path("/1/0"), lifetime())
             .write_in(first, path("/1/0/1"), lifetime())
             .finish();
-        let (bootstrap, command) = world.start(plan);
+        let (bootstrap, command) = world.start(&plan);
         assert_eq!(format(&command), Some(first));
         world.answer_code(&command, Code::UNSUPPORTED_CONTENT_FORMAT);
         let command = world.sent_one();
@@ -167,7 +167,7 @@ fn what_no_format_carries_to_the_client_fails_with_4_15() {
         let plan = Plan::new()
             .write_in(first, path("/1/0/1"), lifetime())
             .finish();
-        let (bootstrap, mut command) = world.start(plan);
+        let (bootstrap, mut command) = world.start(&plan);
         for (index, tried) in tries.iter().enumerate() {
             assert_eq!(format(&command), Some(*tried));
             world.answer_code(&command, Code::UNSUPPORTED_CONTENT_FORMAT);
@@ -203,7 +203,7 @@ fn single_resources_may_be_text_or_opaque() {
         ),
     ] {
         let mut world = World::new();
-        let (_, command) = world.start(Plan::new().write_in(format, path, content).finish());
+        let (_, command) = world.start(&Plan::new().write_in(format, path, content).finish());
         assert_eq!(command.message().content_format(), Some(format));
         assert_eq!(command.payload(), payload);
         assert_eq!(command.code().method(), Some(Method::Put));
@@ -218,7 +218,7 @@ fn a_large_value_is_sent_in_blocks() {
     let plan = Plan::new()
         .write_in(ContentFormat::OPAQUE, certificate, content)
         .finish();
-    let (bootstrap, mut command) = world.start(plan);
+    let (bootstrap, mut command) = world.start(&plan);
     let mut body = Vec::new();
     for number in 0..3 {
         let block = command.message().block1().expect("a block");
@@ -243,7 +243,7 @@ fn a_large_value_is_sent_in_blocks() {
 #[test]
 fn steps_may_follow_from_what_a_discover_found() {
     let mut world = World::new();
-    let (bootstrap, command) = world.start(Plan::new().discover(path("/")));
+    let (bootstrap, command) = world.start(&Plan::new().discover(path("/")));
     let answer = br#"lwm2m="1.0",</0/0>,</0/1>;ssid=101,</1/0>;ssid=101,</3/0>,</5>"#;
     world.answer(&command, lwm2m_kit::response(Code::CONTENT, answer));
     assert!(world.sent().is_empty());
@@ -274,16 +274,16 @@ fn steps_may_follow_from_what_a_discover_found() {
 
     // A pause, and then the rest.
     world.pass(Duration::from_secs(200));
-    world.machine.resume(world.now, bootstrap, plan()).unwrap();
+    world.machine.resume(world.now, bootstrap, &plan()).unwrap();
     assert_eq!(
-        world.machine.resume(world.now, bootstrap, plan()),
+        world.machine.resume(world.now, bootstrap, &plan()),
         Err(StartError::NotWaiting)
     );
     let command = world.sent_one();
     assert_eq!(world.obey(command).len(), 5);
     assert_eq!(world.outcome(bootstrap), Ok(()));
     assert_eq!(
-        world.machine.resume(world.now, bootstrap, plan()),
+        world.machine.resume(world.now, bootstrap, &plan()),
         Err(StartError::UnknownBootstrap)
     );
 }
@@ -291,13 +291,13 @@ fn steps_may_follow_from_what_a_discover_found() {
 #[test]
 fn the_steps_of_a_bootstrap_count_on_after_a_pause() {
     let mut world = World::new();
-    let (bootstrap, command) = world.start(Plan::new().discover(path("/0")).delete(path("/0")));
+    let (bootstrap, command) = world.start(&Plan::new().discover(path("/0")).delete(path("/0")));
     let command = world.next(&command);
     world.answer(&command, success(&command));
     world.events();
     world
         .machine
-        .resume(world.now, bootstrap, write().finish())
+        .resume(world.now, bootstrap, &write().finish())
         .unwrap();
     let command = world.sent_one();
     world.answer_code(&command, Code::BAD_REQUEST);
@@ -332,19 +332,19 @@ fn a_plan_that_no_requests_can_be_made_of_is_not_taken() {
     ] {
         let mut world = World::new();
         let bootstrap = world.requested(&Request::default());
-        let started = world.machine.start(world.now, bootstrap, plan);
+        let started = world.machine.start(world.now, bootstrap, &plan);
         assert_eq!(started, Err(StartError::Plan(expected)));
         // The request still waits.
         world
             .machine
-            .start(world.now, bootstrap, crate::support::plan())
+            .start(world.now, bootstrap, &crate::support::plan())
             .unwrap();
     }
     for content in [elsewhere, text] {
         let mut world = World::new();
         let bootstrap = world.requested(&Request::default());
         let plan = delete().write(path("/1/0"), content);
-        let started = world.machine.start(world.now, bootstrap, plan);
+        let started = world.machine.start(world.now, bootstrap, &plan);
         assert!(
             matches!(
                 started,

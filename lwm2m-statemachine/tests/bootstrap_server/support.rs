@@ -214,7 +214,7 @@ impl World {
 
     /// Asks for a bootstrap and gives it a plan. The 2.04 is taken; the first command is returned.
     #[track_caller]
-    pub(crate) fn start(&mut self, plan: Plan) -> (BootstrapId, Sent) {
+    pub(crate) fn start(&mut self, plan: &Plan) -> (BootstrapId, Sent) {
         let bootstrap = self.requested(&Request::default());
         self.machine.start(self.now, bootstrap, plan).unwrap();
         let [answer, command] = <[Sent; 2]>::try_from(self.sent()).unwrap();
@@ -304,7 +304,7 @@ impl World {
             ..Request::default()
         };
         let bootstrap = self.requested(&request);
-        self.machine.start(self.now, bootstrap, plan()).unwrap();
+        self.machine.start(self.now, bootstrap, &plan()).unwrap();
         let command = self.sent().pop().unwrap();
         assert_eq!(self.obey(command).len(), 5);
         assert_eq!(self.outcome(bootstrap), Ok(()));

@@ -61,7 +61,7 @@ fn a_whole_bootstrap() {
     let own = BootstrapAccount::Keep(InstanceId::ZERO);
     let bootstrap = world.requested(&Request::default());
     let plan = plans::one_server(own, account).unwrap();
-    world.machine.start(world.now, bootstrap, plan).unwrap();
+    world.machine.start(world.now, bootstrap, &plan).unwrap();
     let [answer, mut command] = world.sent().try_into().unwrap();
     // 2.04 in the acknowledgement of the request.
     assert_eq!(bytes(&answer), hex("60 44"));
@@ -98,7 +98,7 @@ fn a_discover_and_a_write_in_json() {
             [(lifetime, 60)].into_iter().collect(),
         )
         .finish();
-    let (_, command) = world.start(plan);
+    let (_, command) = world.start(&plan);
     // GET /, Accept 40
     assert_eq!(bytes(&command), hex("40 01 d1 04 28"));
     let command = world.next(&command);

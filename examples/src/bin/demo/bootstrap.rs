@@ -75,7 +75,7 @@ impl Bootstrapper {
             // What the device has decides about the rest of the plan.
             BootstrapServerEvent::Requested { bootstrap, .. } => {
                 let plan = Plan::new().discover(Path::Root);
-                let started = machine.start(now, bootstrap, plan);
+                let started = machine.start(now, bootstrap, &plan);
                 started.map_err(|error| error.to_string())
             }
             BootstrapServerEvent::Discovered { found, .. } => {
@@ -102,7 +102,7 @@ impl Bootstrapper {
     fn go_on(&mut self, bootstrap: BootstrapId) -> Result<(), String> {
         let plan = self.plan()?;
         let now = self.driver.now();
-        let resumed = self.driver.machine.resume(now, bootstrap, plan);
+        let resumed = self.driver.machine.resume(now, bootstrap, &plan);
         resumed.map_err(|error| error.to_string())
     }
 

@@ -53,19 +53,19 @@ impl Bench<BootstrapServer<Peer>> {
     fn begin(&mut self, client: Peer, plan: Plan) -> BootstrapId {
         let begun = self
             .machine
-            .begin(self.now, NAME, client, Channel::Udp, plan);
+            .begin(self.now, NAME, client, Channel::Udp, &plan);
         begun.expect("a bootstrap")
     }
 
     #[track_caller]
     fn start(&mut self, bootstrap: BootstrapId, plan: Plan) {
-        let started = self.machine.start(self.now, bootstrap, plan);
+        let started = self.machine.start(self.now, bootstrap, &plan);
         started.expect("the request waits");
     }
 
     #[track_caller]
     fn resume(&mut self, bootstrap: BootstrapId, plan: Plan) {
-        let resumed = self.machine.resume(self.now, bootstrap, plan);
+        let resumed = self.machine.resume(self.now, bootstrap, &plan);
         resumed.expect("the bootstrap is paused");
     }
 

@@ -88,7 +88,7 @@ impl Provisioner {
     pub(super) fn begin(&mut self, now: Instant, machine: &mut Machine, session: Address) {
         let (steps, rest) = self.draw();
         self.attempt(session.number, &steps);
-        let begun = machine.begin(now, ENDPOINT, session, Channel::Udp, steps);
+        let begun = machine.begin(now, ENDPOINT, session, Channel::Udp, &steps);
         let bootstrap = begun.expect("a plan that can be sent");
         self.open.insert(bootstrap, session.number);
         self.rest.extend(rest.map(|rest| (bootstrap, rest)));
@@ -141,8 +141,8 @@ impl Provisioner {
             return;
         };
         self.attempt(*session, &steps);
-        let first = machine.start(now, bootstrap, steps.clone());
-        let told = first.or_else(|_| machine.resume(now, bootstrap, steps));
+        let first = machine.start(now, bootstrap, &steps.clone());
+        let told = first.or_else(|_| machine.resume(now, bootstrap, &steps));
         if told.is_err() {
             // Its time was over.
             self.count("too late for more steps");
