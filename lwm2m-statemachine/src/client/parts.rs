@@ -247,11 +247,10 @@ impl Parts {
         result
     }
 
-    /// A notification for the server of an account is due, and the Client is asleep: the server hears an Update before
-    /// (TS 8.3).
-    fn wake(&mut self, now: Instant, account: AccountId) {
+    /// Does what is asked of the registration of an account.
+    fn ask(&mut self, now: Instant, account: AccountId, action: Action) {
         self.register(now, |registrations, context| {
-            registrations.follow(context, account, Action::Update);
+            registrations.follow(context, account, action);
         });
     }
 
@@ -309,11 +308,11 @@ impl Parts {
             timers: &mut self.timers,
             events: &mut self.events,
             known: Known::default(),
-            wakes: Vec::new(),
+            asks: Vec::new(),
         };
         let result = act(&mut self.reporting, &mut context);
-        for account in context.wakes {
-            self.wake(now, account);
+        for (account, action) in context.asks {
+            self.ask(now, account, action);
         }
         result
     }
@@ -595,9 +594,7 @@ impl Parts {
                 arguments,
             } => {
                 if let Some((of, action)) = self.registrations.asked(path, account) {
-                    return self.register(now, |registrations, context| {
-                        registrations.follow(context, of, action);
-                    });
+                    return self.ask(now, of, action);
                 }
                 if let Some(flow) = Flow::of(path) {
                     self.flows.begin(now, flow, &mut self.timers);

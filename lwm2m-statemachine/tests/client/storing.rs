@@ -1,6 +1,8 @@
 //! Reporting while the Client is offline and its registration lives: what is stored, and what is sent on
 //! the return (TS 5.5.1, 8.3, E.2 Resource 6).
 
+mod unacknowledged;
+
 use core::time::Duration;
 
 use lwm2m_core::{Code, ContentFormat};
@@ -448,27 +450,6 @@ fn what_ends_an_observation_ends_what_is_stored_for_it() {
         path: path("/26241/0/1"),
     };
     assert!(sensors.0.events().contains(&ended));
-}
-
-/// RFC 7641 §4.5: a server that doesn't acknowledge is gone.
-#[test]
-fn what_is_stored_for_an_observation_that_ends_without_acknowledgement_is_counted() {
-    let mut sensors = Sensors::new();
-    sensors.observe(b"a", "/26241/0/1");
-    sensors.go_offline();
-    for value in [21, 22, 23] {
-        sensors.set("/26241/0/1", value);
-        sensors.silent(1);
-    }
-    sensors.return_online();
-    let first = sensors.0.sent();
-    assert_eq!(first.payload().last(), Some(&21));
-    sensors.0.pass(Duration::from_secs(100));
-    let dropped = ClientEvent::NotificationsDropped {
-        account: account(0),
-        dropped: 3,
-    };
-    assert!(sensors.0.events().contains(&dropped));
 }
 
 #[test]

@@ -11,6 +11,8 @@ pub(in crate::client) enum Action {
     Update,
     /// The same, and the server itself has asked for it: only it can take back for how long it wants none.
     UpdateForServer,
+    /// An Update shows whether the server can be reached, and until it has, nothing else is sent to it.
+    Confirm,
     /// The server is disabled, for its Disable Timeout.
     Disable,
     /// The server is disabled for this long.

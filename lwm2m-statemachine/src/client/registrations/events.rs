@@ -234,6 +234,16 @@ impl Registration {
         self.update(step);
     }
 
+    /// The server may not be there: until it has answered an Update, it isn't notified (TS 8.3). An Update that is under
+    /// way shows as much.
+    pub(super) fn confirm(&mut self, step: &mut Step<'_>) {
+        if let Some(lease) = &mut self.lease {
+            lease.is_confirmed = false;
+            lease.update_asked |= self.exchange.is_none();
+        }
+        self.advance(step);
+    }
+
     /// Something may have changed that the server should know (TS 5.3.2).
     pub(super) fn refresh(&mut self, step: &mut Step<'_>) {
         if let Some(lease) = &mut self.lease {

@@ -13,7 +13,7 @@ use super::{
         content::{content, notification},
         event::{AccountId, ConnectionId, Events},
         refusal::Refusal,
-        registrations::Registrations,
+        registrations::{Action, Registrations},
         timers::{ObservationId, Timer, Timers},
     },
     kept::Kept,
@@ -56,8 +56,8 @@ pub(in crate::client) struct Context<'c> {
     pub(in crate::client) timers: &'c mut Timers,
     pub(in crate::client) events: &'c mut Events,
     pub(in crate::client) known: Known,
-    /// The accounts for whose servers the Client wakes, as a notification is due (TS 8.3).
-    pub(in crate::client) wakes: Vec<AccountId>,
+    /// What is asked of the registrations of accounts.
+    pub(in crate::client) asks: Vec<(AccountId, Action)>,
 }
 
 impl<'c> Context<'c> {
@@ -93,8 +93,14 @@ impl<'c> Context<'c> {
 
     /// A notification of an account is due: if the Client is asleep, it may wake.
     pub(super) fn wake(&mut self, account: AccountId) {
-        if self.registrations.queue().wakes_to_notify(account) && !self.wakes.contains(&account) {
-            self.wakes.push(account);
+        if self.registrations.queue().wakes_to_notify(account) {
+            self.ask(account, Action::Update);
+        }
+    }
+
+    pub(super) fn ask(&mut self, account: AccountId, action: Action) {
+        if !self.asks.contains(&(account, action)) {
+            self.asks.push((account, action));
         }
     }
 

@@ -6,6 +6,7 @@ use super::{
         content::write_content,
         event::{AccountId, ConnectionId},
         refusal::Refusal,
+        registrations::Action,
         timers::{ObservationId, Timer},
     },
     ending::abandon,
@@ -254,7 +255,8 @@ impl Reporting {
     }
 
     /// A confirmable notification has failed. A server that doesn't acknowledge is gone: its
-    /// observation ends (RFC 7641 §4.5). One that could not be sent is made up for.
+    /// observation ends (RFC 7641 §4.5), but with what is stored only if it answers Updates and still doesn't
+    /// acknowledge. One that could not be sent is made up for.
     pub(in crate::client) fn failed(
         &mut self,
         context: &mut Context<'_>,
@@ -298,14 +300,32 @@ impl Reporting {
                     None => self.again(context, id),
                 }
             }
+            // What is stored stays. The server may have gone for a while only: an Update shows (TS 8.3).
+            FailureReason::Timeout if self.stored.unanswered(account, id) => {
+                if let Some(observation) = self.table.get_mut(id) {
+                    observation.note_not_sent(notification);
+                }
+                self.doubt(context, account);
+            }
             _ => {
-                if was_stored {
+                if self.has_sent(id, notification) {
                     self.stored.count_lost(account, id);
                 }
                 self.rejected(context, account, token, notification);
                 self.go_on(context, rest);
             }
         }
+    }
+
+    /// A server may not be there: nothing more is sent to it before it has answered an Update (TS 8.3).
+    fn doubt(&self, context: &mut Context<'_>, account: AccountId) {
+        for id in self.table.of(account) {
+            let is_open = self.table.get(id).is_some_and(Observation::is_open);
+            if is_open || self.stored.is_sending(account, id) {
+                self.quieten(context, id);
+            }
+        }
+        context.ask(account, Action::Confirm);
     }
 
     /// A notification of an observation was not sent.

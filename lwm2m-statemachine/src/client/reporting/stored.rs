@@ -16,7 +16,7 @@ use crate::{
     machine::Past,
 };
 
-/// How often a stored notification is sent whose blocks the server doesn't fetch.
+/// How often a stored notification is sent that the server doesn't acknowledge, or whose blocks it doesn't fetch.
 const MOST_ATTEMPTS: u8 = 3;
 
 /// A stored notification.
@@ -54,6 +54,8 @@ pub(super) struct Queue {
     /// Of observations without a newer one: what had counted for those that went.
     pub(super) owed: BTreeMap<ObservationId, Vec<Path>>,
     under_way: Option<UnderWay>,
+    /// How often in a row what was sent of an observation wasn't acknowledged.
+    unanswered: Option<(ObservationId, u8)>,
     /// When to try again if there was no room to send one, or when the blocks of the one under way are no
     /// longer asked for, as the machine's timer queue has it.
     pub(super) retry: Option<Instant>,
@@ -284,6 +286,7 @@ impl Stored {
             && let Some(under_way) = &mut queue.under_way
         {
             under_way.is_acknowledged = true;
+            queue.unanswered = None;
         }
         self.settle(account, now)
     }
@@ -320,6 +323,21 @@ impl Stored {
         let under_way = queue.and_then(|queue| queue.under_way.take());
         let body = under_way.and_then(|under_way| under_way.body());
         Interrupted { account, body }
+    }
+
+    /// What was sent of an observation wasn't acknowledged. Returns whether what is stored for it, if anything is, may
+    /// be sent again.
+    pub(super) fn unanswered(&mut self, account: AccountId, observation: ObservationId) -> bool {
+        if self.of(account, observation).next().is_none() {
+            return false;
+        }
+        let Some(queue) = self.by_account.get_mut(&account) else {
+            return false;
+        };
+        let before = queue.unanswered.filter(|(of, _)| *of == observation);
+        let count = before.map_or(1, |(_, count)| count.saturating_add(1));
+        queue.unanswered = Some((observation, count));
+        count < MOST_ATTEMPTS
     }
 
     /// The first one of an account can't be sent, or may not be.

@@ -5,7 +5,7 @@ use lwm2m_core::{Code, ContentFormat};
 use lwm2m_kit::account;
 use lwm2m_objects::typed::Server;
 use lwm2m_statemachine::{
-    ClientConfig, ClientEvent, Session,
+    ClientConfig, ClientEvent, Reliability, Session,
     client::ReportingStatus,
     coap::{MessageBuf, MessageType, Token},
 };
@@ -19,6 +19,7 @@ use crate::{
 };
 
 pub(crate) const SET_POINT: &str = "/26241/0/1";
+const OTHER: &str = "/26241/1/1";
 
 /// Registered with one server that may be disabled for a minute, which observes a number with each of these tokens.
 pub(crate) fn observed(config: ClientConfig, server: Server, tokens: &[&[u8]]) -> Hosts {
@@ -58,6 +59,12 @@ pub(crate) fn observes(hosts: &mut Hosts, token: &[u8], request: MessageBuf) -> 
 pub(crate) fn set(hosts: &mut Hosts, value: i64) {
     let now = hosts.now;
     hosts.client.set(now, path(SET_POINT), value).unwrap();
+    hosts.client.handle_timeout(now);
+}
+
+fn set_other(hosts: &mut Hosts, value: i64) {
+    let now = hosts.now;
+    hosts.client.set(now, path(OTHER), value).unwrap();
     hosts.client.handle_timeout(now);
 }
 
@@ -267,6 +274,45 @@ fn what_was_stored_before_is_kept_with_it() {
     disabled_while(&mut hosts, &[22]);
     registers(&mut hosts, account(0));
     assert_eq!(told(&mut hosts, b"b", observe(0, SET_POINT)), [22, 21, 22]);
+}
+
+/// RFC 7641 §4.5, TS 8.3: what the server didn't acknowledge was live, but something is stored behind it.
+#[test]
+fn a_live_notification_that_is_not_acknowledged_takes_nothing_that_is_stored_with_it() {
+    let mut config = config();
+    config.notifications = Reliability::Confirmable;
+    let mut hosts = observed(config, server(), &[b"a"]);
+    disabled_while(&mut hosts, &[21]);
+    registers(&mut hosts, account(0));
+    observes(&mut hosts, b"c", observe(0, OTHER));
+    set_other(&mut hosts, 31);
+    let live = hosts.only().1;
+    assert_eq!(live.kind(), MessageType::Confirmable);
+    // Both wait behind it.
+    observes(&mut hosts, b"b", observe(0, SET_POINT));
+    set_other(&mut hosts, 32);
+    assert!(hosts.is_silent());
+    assert_eq!(stored(&hosts), (2, 0));
+    let update = loop {
+        let due = hosts.client.poll_timeout().unwrap();
+        hosts.now = due.max(hosts.now);
+        hosts.client.handle_timeout(due);
+        let sent = hosts.sent();
+        if let Some((_, next)) = sent.into_iter().find(|(_, sent)| sent.bytes != live.bytes) {
+            break next;
+        }
+    };
+    assert_eq!(update.code(), Code::POST, "the Update comes first");
+    hosts.answer_code(&update, Code::CHANGED);
+    for (token, level) in [(b"b", 21), (b"c", 32)] {
+        let sent = hosts.only().1;
+        assert_eq!(sent.message().token().as_bytes(), token);
+        assert_eq!(value(&sent), level);
+        acknowledge(&mut hosts, &sent);
+    }
+    assert!(hosts.is_silent());
+    assert_eq!(hosts.client.reporting().observations().count(), 2);
+    assert_eq!(dropped(&mut hosts), 0);
 }
 
 /// Disabled twice before it has observed anything.
