@@ -346,7 +346,7 @@ pub(super) fn digest(view: &View<'_>, path: Path) -> u64 {
     let mut digest = SipHasher13::new_with_keys(0, 0);
     for resource in plain(view, path).filter(|resource| *resource != CURRENT_TIME) {
         view.tree.visit(resource, |at, value| {
-            at.segments().for_each(|id| digest.write_u16(id));
+            at.segments().for_each(|id| digest.write(&id.to_be_bytes()));
             write_value(&mut digest, value);
         });
     }
@@ -371,6 +371,7 @@ fn write_value(digest: &mut SipHasher13, value: ValueRef<'_>) {
         // There are no others.
         _ => (7, 0),
     };
-    digest.write_u8(kind);
-    digest.write_u64(number);
+    // The bytes don't depend on what this is built for.
+    digest.write(&[kind]);
+    digest.write(&number.to_be_bytes());
 }
