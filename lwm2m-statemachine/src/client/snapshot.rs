@@ -102,7 +102,9 @@ impl Client {
     ///
     /// Restore the tree before, and [start](Self::start) the Client after. It asks for connections. Where one continues
     /// the one before ([`Session::Resumed`](super::Session::Resumed)), the registration goes on with an Update. Else
-    /// the Client registers anew.
+    /// the Client registers anew. For a server in Queue Mode for which it was asleep it sleeps on (TS 8.3), and asks for
+    /// the connection when there is something to tell. So a device that is woken early may sleep again until the same
+    /// moment ([`MaySleep`](super::ClientEvent::MaySleep)); save anew when it wakes by itself and runs on.
     ///
     /// What doesn't fit isn't restored: a snapshot of another version or Endpoint Client Name, an account that isn't
     /// what it was, what is damaged, and what is over the bounds of the configuration. That ends in a Register. So it

@@ -25,6 +25,14 @@ impl Awake {
         }
     }
 
+    /// The awake time was over before a restart.
+    pub(super) const fn asleep(now: Instant) -> Self {
+        Self {
+            last: now,
+            is_asleep: true,
+        }
+    }
+
     pub(super) const fn is_asleep(&self) -> bool {
         self.is_asleep
     }

@@ -89,6 +89,7 @@ impl<'r> Queue<'r> {
     /// smartcard.
     fn rests(&self, known: &Registration) -> bool {
         let waits = known.exchange.is_some() || known.ended.is_some() || known.is_leaving;
+        let waits = waits || known.is_restored;
         !waits && known.links.own.asked().is_none() && !self.card.holds(known.account.id)
     }
 

@@ -43,6 +43,8 @@ struct LeaseRecord {
     known: KnownRecord,
     expires: Span,
     update: Span,
+    /// The server believed that the Client was asleep, and there was nothing to tell (TS 8.3).
+    is_asleep: bool,
     channel: Channel,
 }
 
@@ -79,7 +81,8 @@ impl RegistrationRecord {
     }
 
     /// The registration goes on with what was kept, as after the loss of the connection: the server hears an Update
-    /// first, if the connection continues the one before, else a Register.
+    /// first, if the connection continues the one before, else a Register. If the Client was asleep for it, that waits
+    /// until there is something to tell.
     ///
     /// Returns whether the account is the one that it was.
     pub(super) fn restore(
@@ -114,6 +117,7 @@ impl LeaseRecord {
             known: KnownRecord::of(&lease.known),
             expires: Span::until(lease.expires, now),
             update: Span::until(lease.update_at, now),
+            is_asleep: lease.is_asleep() && !lease.update_asked,
             channel: lease.channel,
         }
     }
@@ -124,6 +128,8 @@ impl LeaseRecord {
         let known = self.known.restored(now);
         let expires = downtime.until(self.expires)?;
         let is_granted = self.expires.as_duration() <= known.lifetime();
+        // Then it sleeps on, until it has something to tell.
+        let is_asleep = self.is_asleep && known.queues();
         is_granted.then(|| Lease {
             location,
             known,
@@ -131,12 +137,16 @@ impl LeaseRecord {
             unsure: Told::REACH,
             expires,
             update_at: downtime.until_at_latest(self.update).min(expires),
-            update_asked: true,
+            update_asked: !is_asleep,
             is_stale: true,
             is_confirmed: false,
             channel: self.channel,
             moves: Attempts::default(),
-            awake: Awake::new(downtime.now),
+            awake: if is_asleep {
+                Awake::asleep(downtime.now)
+            } else {
+                Awake::new(downtime.now)
+            },
         })
     }
 }
