@@ -216,7 +216,8 @@ pub enum Reliability {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Storing {
-    /// How many notifications are stored for each server.
+    /// How many notifications are stored for each server. What is kept for one that was disabled until it observes the
+    /// same again is among them.
     pub most: usize,
     /// How many bytes of payload they may have together.
     pub most_bytes: usize,

@@ -19,7 +19,7 @@ use super::{
         timers::{ObservationId, Timer},
     },
     ending::abandon,
-    kept::{Kept, KeptNotification, KeptObservation},
+    kept::{KeptNotification, KeptObservation},
     parts::{Context, Reporting},
     returning::end_retry,
     stored::MayGoOn,
@@ -84,9 +84,9 @@ impl Reporting {
             }
         }
         let kept = kept.into_iter().map(|(_, kept)| kept).collect();
-        let bounds = self.stored.bounds();
-        self.kept.begin(account, kept, dropped, context.now, bounds);
-        settle(&mut self.kept, context, account);
+        self.kept.begin(account, kept, dropped, context.now);
+        self.bound(context, account);
+        self.settle_kept(context, account);
     }
 
     /// An observation has begun: what is kept of the same path in the same format is sent first. What changed after
@@ -108,7 +108,8 @@ impl Reporting {
             self.stored
                 .push(account, id, stored.at, stored.payload, stored.told);
         }
-        settle(&mut self.kept, context, account);
+        self.bound(context, account);
+        self.settle_kept(context, account);
         self.send_stored(context, MayGoOn(account));
         self.arm(context, id);
     }
@@ -119,7 +120,7 @@ impl Reporting {
             kept.armed = None;
         }
         self.kept.expire(account, context.now);
-        settle(&mut self.kept, context, account);
+        self.settle_kept(context, account);
     }
 
     /// The registration of an account has ended, and nothing goes on without it.
@@ -129,7 +130,7 @@ impl Reporting {
             let _ = self.remove(context, id);
         }
         self.kept.drop_all(account);
-        settle(&mut self.kept, context, account);
+        self.settle_kept(context, account);
     }
 }
 
@@ -194,17 +195,4 @@ fn is_present(context: &Context<'_>, server: ShortServerId, kept: &KeptObservati
     let written = write_content(context.tree, server, &target, kept.format, &mut payload);
     let last = kept.notifications.back();
     written.is_ok() && last.is_some_and(|last| last.payload == payload)
-}
-
-/// Sets when what is kept for an account goes, or tells the application how many had to go.
-fn settle(all: &mut Kept, context: &mut Context<'_>, account: AccountId) {
-    let next = all.next(account);
-    if let Some(kept) = all.get_mut(account) {
-        let timer = Timer::Kept(account);
-        context.timers.set(timer, &mut kept.armed, next);
-    }
-    if let Some(dropped) = all.end(account).filter(|dropped| *dropped > 0) {
-        let event = ClientEvent::NotificationsDropped { account, dropped };
-        context.events.push_back(event);
-    }
 }

@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use lwm2m_core::{ContentFormat, Instant, Path};
 
-use super::{super::event::AccountId, schedule::Told};
+use super::{super::event::AccountId, schedule::Told, stored::Stored};
 use crate::machine::Past;
 
 /// What is kept for all accounts.
@@ -62,35 +62,54 @@ impl Kept {
         self.by_account.values().map(KeptFor::len).sum()
     }
 
-    /// The server has registered at `now`: these are kept for it, with those that it hasn't asked for yet. Over the
-    /// bounds, of a number and of bytes of payload, the oldest ones go, as `dropped` ones have before.
+    /// The server has registered at `now`: these are kept for it, with those that it hasn't asked for yet. Others had to
+    /// go before.
     pub(super) fn begin(
         &mut self,
         account: AccountId,
         new: Vec<KeptObservation>,
         dropped: u64,
         now: Instant,
-        bounds: (usize, usize),
     ) {
         let kept = self.by_account.entry(account).or_default();
         kept.add(new, dropped);
         for known in &mut kept.all {
             known.until = now + known.within;
         }
-        kept.bound(bounds);
     }
 
-    /// These were kept before a restart, within bounds that may have been others.
-    pub(super) fn restore(
-        &mut self,
-        account: AccountId,
-        all: Vec<KeptObservation>,
-        dropped: u64,
-        bounds: (usize, usize),
-    ) {
+    /// These were kept before a restart.
+    pub(super) fn restore(&mut self, account: AccountId, all: Vec<KeptObservation>, dropped: u64) {
         let kept = self.by_account.entry(account).or_default();
         kept.add(all, dropped);
-        kept.bound(bounds);
+    }
+
+    /// What is stored and what is kept for an account have the bounds together: over them, the oldest ones go. Returns
+    /// whether any that were kept have gone.
+    pub(super) fn bound(&mut self, stored: &mut Stored, account: AccountId) -> bool {
+        let mut kept = self.by_account.get_mut(&account);
+        let mut has_gone = false;
+        while stored.is_over(account, kept.as_deref().map_or((0, 0), KeptFor::size)) {
+            let first_kept = kept.as_deref().and_then(KeptFor::first_at);
+            let first_stored = stored.first_at(account);
+            match (&mut kept, first_kept) {
+                (Some(kept), Some(at)) if first_stored.is_none_or(|stored| at <= stored) => {
+                    kept.drop_oldest();
+                    has_gone = true;
+                }
+                _ => stored.drop_first(account),
+            }
+        }
+        if let Some(kept) = kept {
+            kept.all.retain(|known| !known.notifications.is_empty());
+        }
+        has_gone
+    }
+
+    /// Whether something that is kept for an account waits for the next Register.
+    pub(super) fn waits_for_register(&self, account: AccountId) -> bool {
+        let kept = self.by_account.get(&account);
+        kept.is_some_and(|kept| kept.armed.is_none() && !kept.all.is_empty())
     }
 
     /// What is kept for each account.
@@ -151,6 +170,10 @@ impl KeptObservation {
     fn is_of(&self, path: Path, format: ContentFormat) -> bool {
         self.path == path && self.format == format
     }
+
+    fn first_at(&self) -> Option<Past> {
+        self.notifications.front().map(|first| first.at)
+    }
 }
 
 impl KeptFor {
@@ -167,16 +190,6 @@ impl KeptFor {
         }
     }
 
-    /// Over a number, or over so many bytes of payload, the oldest ones go.
-    fn bound(&mut self, (most, most_bytes): (usize, usize)) {
-        while self.len() > most || self.bytes() > most_bytes {
-            if !self.drop_oldest() {
-                break;
-            }
-        }
-        self.all.retain(|known| !known.notifications.is_empty());
-    }
-
     fn find_mut(&mut self, path: Path, format: ContentFormat) -> Option<&mut KeptObservation> {
         let mut all = self.all.iter_mut();
         all.find(|known| known.is_of(path, format))
@@ -187,18 +200,24 @@ impl KeptFor {
         each.sum()
     }
 
-    fn bytes(&self) -> usize {
+    /// How many there are, and how many bytes of payload they have.
+    fn size(&self) -> (usize, usize) {
         let all = self.all.iter().flat_map(|known| &known.notifications);
-        all.map(|stored| stored.payload.len()).sum()
+        let bytes = all.map(|stored| stored.payload.len()).sum();
+        (self.len(), bytes)
     }
 
-    fn drop_oldest(&mut self) -> bool {
+    /// When the oldest one would have been sent.
+    fn first_at(&self) -> Option<Past> {
+        self.all.iter().filter_map(KeptObservation::first_at).min()
+    }
+
+    fn drop_oldest(&mut self) {
         let all = self.all.iter_mut();
         let all = all.filter(|known| !known.notifications.is_empty());
-        let oldest = all.min_by_key(|known| known.notifications.front().map(|first| first.at));
+        let oldest = all.min_by_key(|known| known.first_at());
         let dropped = oldest.and_then(|known| known.notifications.pop_front());
         self.dropped = self.dropped.saturating_add(dropped.is_some().into());
-        dropped.is_some()
     }
 
     fn drop_those(&mut self, go: impl Fn(&KeptObservation) -> bool) {

@@ -11,7 +11,7 @@ use super::{
         attributes::AttributeStore,
         config::{ClientConfig, Reliability},
         content::{content, notification},
-        event::{AccountId, ConnectionId, Events},
+        event::{AccountId, ClientEvent, ConnectionId, Events},
         refusal::Refusal,
         registrations::{Action, Registrations},
         timers::{ObservationId, Timer, Timers},
@@ -148,6 +148,27 @@ impl Reporting {
             reliability: config.notifications,
             batches: config.storing.batches_json,
             repetition: config.coap.transmission.longest_ack_timeout(),
+        }
+    }
+
+    /// What is stored and what is kept for an account have the bounds together: over them, the oldest ones go.
+    pub(super) fn bound(&mut self, context: &mut Context<'_>, account: AccountId) {
+        let has_gone = self.kept.bound(&mut self.stored, account);
+        if has_gone && !self.kept.waits_for_register(account) {
+            self.settle_kept(context, account);
+        }
+    }
+
+    /// Sets when what is kept for an account goes, or tells the application how many had to go.
+    pub(super) fn settle_kept(&mut self, context: &mut Context<'_>, account: AccountId) {
+        let next = self.kept.next(account);
+        if let Some(kept) = self.kept.get_mut(account) {
+            let timer = Timer::Kept(account);
+            context.timers.set(timer, &mut kept.armed, next);
+        }
+        if let Some(dropped) = self.kept.end(account).filter(|dropped| *dropped > 0) {
+            let event = ClientEvent::NotificationsDropped { account, dropped };
+            context.events.push_back(event);
         }
     }
 

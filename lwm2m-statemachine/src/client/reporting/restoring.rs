@@ -158,6 +158,7 @@ fn restore_queue(
             let at = downtime.past(stored.told.age);
             own.stored
                 .push(account, id, at, stored.payload.clone(), told);
+            own.bound(context, account);
         }
     }
     let Some(queue) = own.stored.queue_mut(account) else {
@@ -195,8 +196,8 @@ fn restore_kept(
     if all.is_empty() {
         return;
     }
-    let bounds = own.stored.bounds();
-    own.kept.restore(account, all, record.dropped, bounds);
+    own.kept.restore(account, all, record.dropped);
+    own.bound(context, account);
     if is_registered {
         own.kept_due(context, account);
     }

@@ -99,6 +99,7 @@ impl Reporting {
         let told = observation.schedule.stored(&view, context.now);
         let at = context.now.into();
         self.stored.push(account, id, at, payload, told);
+        self.bound(context, account);
         self.arm(context, id);
     }
 

@@ -155,9 +155,17 @@ impl Stored {
         }
     }
 
-    /// How many an account may have, and how many bytes of payload.
-    pub(super) const fn bounds(&self) -> (usize, usize) {
-        (self.most, self.most_bytes)
+    /// Whether an account has more than it may, with so many others, and so many bytes of payload in them.
+    pub(super) fn is_over(&self, account: AccountId, (others, bytes): (usize, usize)) -> bool {
+        let queue = self.by_account.get(&account);
+        let own = queue.map_or((0, 0), |queue| (queue.notifications.len(), queue.bytes));
+        own.0 + others > self.most || own.1 + bytes > self.most_bytes
+    }
+
+    /// When the first one of an account would have been sent.
+    pub(super) fn first_at(&self, account: AccountId) -> Option<Past> {
+        let queue = self.by_account.get(&account)?;
+        queue.notifications.front().map(|first| first.at)
     }
 
     /// Whether an account has none.
@@ -190,7 +198,7 @@ impl Stored {
         queues.map(|queue| queue.notifications.len()).sum()
     }
 
-    /// Stores a notification. Over a bound, the oldest ones go.
+    /// Stores a notification, perhaps over the bounds.
     pub(super) fn push(
         &mut self,
         account: AccountId,
@@ -218,12 +226,6 @@ impl Stored {
             attempts: 0,
         });
         self.next += 1;
-        while queue.notifications.len() > self.most || queue.bytes > self.most_bytes {
-            if !queue.drop_first() {
-                break;
-            }
-            queue.dropped += 1;
-        }
     }
 
     /// The oldest one of an account, unless one is under way.

@@ -255,6 +255,40 @@ fn over_the_bound_the_oldest_ones_go_and_are_counted() {
     assert_eq!(dropped(&mut hosts), 2);
 }
 
+/// What waits for its observation, and what waits for the network.
+#[test]
+fn what_is_kept_and_what_is_stored_have_one_bound() {
+    let mut config = config();
+    config.storing.most = 3;
+    let mut hosts = observed(config, server(), &[b"a"]);
+    disabled_while(&mut hosts, &[21, 22]);
+    registers(&mut hosts, account(0));
+    observes(&mut hosts, b"c", observe(0, OTHER));
+    let now = hosts.now;
+    hosts.client.go_offline(now);
+    hosts.events();
+    for (level, expected) in [(31, (3, 0)), (32, (3, 1)), (33, (3, 0)), (34, (3, 1))] {
+        hosts.pass(seconds(1));
+        set_other(&mut hosts, level);
+        assert_eq!(stored(&hosts), expected, "the oldest go first: {level}");
+    }
+    assert_eq!(dropped(&mut hosts), 2, "nothing is kept any more");
+    let now = hosts.now;
+    hosts.client.go_online(now);
+    let update = hosts.update(account(0));
+    hosts.answer_code(&update, Code::CHANGED);
+    hosts.client.handle_timeout(now);
+    for level in [32, 33, 34] {
+        let sent = hosts.only().1;
+        assert_eq!(value(&sent), level);
+        acknowledge(&mut hosts, &sent);
+        hosts.client.handle_timeout(now);
+    }
+    assert!(hosts.is_silent());
+    assert_eq!(dropped(&mut hosts), 1);
+    assert_eq!(told(&mut hosts, b"b", observe(0, SET_POINT)), [22]);
+}
+
 /// What was stored while the Client was offline isn't sent yet when the server is disabled.
 #[test]
 fn what_was_stored_before_is_kept_with_it() {

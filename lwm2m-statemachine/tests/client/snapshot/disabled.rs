@@ -225,6 +225,32 @@ fn no_more_is_kept_than_there_may_be() {
     assert_eq!(count(&hosts, bounded(2, 1000)), (2, 1));
 }
 
+/// What is kept waits for its observation, and what is stored for the network.
+#[test]
+fn what_is_kept_and_what_is_stored_are_restored_within_one_bound() {
+    let mut hosts = observed(config(), server(), &[b"a"]);
+    disabled_while(&mut hosts, &[21, 22]);
+    registers(&mut hosts, account(0));
+    observes(&mut hosts, b"c", observe(0, "/26241/1/1"));
+    hosts.client.go_offline(hosts.now);
+    for level in [31, 32] {
+        let at = lwm2m_kit::path("/26241/1/1");
+        hosts.client.set(hosts.now, at, level).unwrap();
+        hosts.pass(seconds(1));
+    }
+    let (values, state) = saved(&hosts.client, hosts.now);
+    for (most, waiting) in [(64, 4), (4, 4), (3, 3), (1, 1)] {
+        let mut config = config();
+        config.storing.most = most;
+        let mut tree = objects();
+        tree.restore(&values).unwrap();
+        let elapsed = Some(seconds(1));
+        let client = Client::restore(config, tree, &state, BOOT, elapsed).unwrap();
+        assert_eq!(client.reporting().stored(account(0)).waiting, waiting);
+        assert_eq!(client.usage().stored_notifications, waiting);
+    }
+}
+
 #[test]
 fn for_another_account_nothing_is_kept() {
     let mut hosts = disabled();
