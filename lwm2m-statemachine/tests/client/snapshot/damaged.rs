@@ -9,13 +9,17 @@ use lwm2m_objects::{
     ObjectTree,
     typed::{Security, Server},
 };
-use lwm2m_statemachine::{Client, ClientConfig, ClientEvent, Session, client::ClientSnapshot};
+use lwm2m_statemachine::{
+    Client, ClientConfig, ClientEvent, Session,
+    client::{ClientSnapshot, RegistrationState},
+};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::{BOOT, saved, seconds};
 use crate::{
     attributes::write_attributes,
+    disable::{disables, registers, state as state_of},
     hosts::{Hosts, tree},
     observe::observe,
     reporting::sensors,
@@ -34,6 +38,8 @@ fn objects() -> ObjectTree {
         let server = Server {
             default_minimum_period: Some(0),
             default_maximum_period: Some(600),
+            disable: true,
+            disable_timeout: Some(60),
             ..Server::new(server_id(id), 10_000)
         };
         let security = Security::pre_shared_key(host, server_id(id), "me", SECRET);
@@ -52,12 +58,22 @@ fn config() -> ClientConfig {
     config
 }
 
-/// With all that there can be.
-fn full() -> Json {
+fn registered() -> Hosts {
     let mut hosts = Hosts::with(config(), objects());
     hosts.client.start(hosts.now);
     hosts.connect_all(Session::New);
     hosts.accept_all();
+    hosts
+}
+
+fn json_of(hosts: &Hosts) -> Json {
+    let (_, state) = saved(&hosts.client, hosts.now);
+    serde_json::to_value(state).unwrap()
+}
+
+/// With all that there can be of a server that can't be reached.
+fn full() -> Json {
+    let mut hosts = registered();
     for (at, queries) in [
         ("/26241", "pmin=1&pmax=300"),
         ("/26241/0/1", "gt=30&lt=10&st=2"),
@@ -83,8 +99,26 @@ fn full() -> Json {
         hosts.set_level(level);
         hosts.pass(seconds(5));
     }
-    let (_, state) = saved(&hosts.client, hosts.now);
-    serde_json::to_value(state).unwrap()
+    json_of(&hosts)
+}
+
+/// With what is kept for a server since it was disabled, and what is observed and stored while it is disabled once more.
+fn disabled() -> Json {
+    let mut hosts = registered();
+    for (token, at, levels) in [(b"a", "/26241/0/1", [25, 5]), (b"b", "/26241/0", [35, 15])] {
+        let answer = hosts.ask(token, observe(0, at));
+        assert_eq!(answer.code(), Code::CONTENT);
+        disables(&mut hosts, account(0), account(0));
+        for level in levels {
+            hosts.set_level(level);
+            hosts.pass(seconds(1));
+        }
+        if token == b"a" {
+            hosts.pass(seconds(60));
+            registers(&mut hosts, account(0));
+        }
+    }
+    json_of(&hosts)
 }
 
 /// All places of a document.
@@ -238,6 +272,11 @@ fn live(state: &ClientSnapshot, elapsed: u64, session: Session, update: Code) {
     hosts.pass(seconds(1));
     let mut is_known = false;
     for _ in 0..10 {
+        // The longest Disable Timeout is in the range of these.
+        if state_of(&hosts, account(0)) == RegistrationState::Disabled {
+            hosts.now += seconds(u64::from(u32::MAX));
+            hosts.client.handle_timeout(hosts.now);
+        }
         if hosts.linked().is_empty() {
             hosts.pass(seconds(10_000));
         }
@@ -279,16 +318,34 @@ fn what_is_whole_holds_all() {
     check_bounds(&client);
 }
 
+#[test]
+fn what_is_whole_holds_all_of_a_disabled_server() {
+    let json = disabled();
+    let count = |pointer| json.pointer(pointer).unwrap().as_array().unwrap().len();
+    assert_eq!(count("/reporting/kept/0/notifications"), 2);
+    assert_eq!(count("/reporting/queues/0/notifications"), 2);
+    let is_unobserved = json.pointer("/reporting/observations/0/is_unobserved");
+    assert_eq!(is_unobserved, Some(&json!(true)));
+    let state = serde_json::from_value(json.clone()).unwrap();
+    let elapsed = Some(seconds(1));
+    let client = Client::restore(config(), objects(), &state, BOOT, elapsed).unwrap();
+    // What was kept and stored, and the value of now, which isn't the last one.
+    assert!(client.usage().stored_notifications >= 4);
+    check_bounds(&client);
+}
+
 proptest! {
     #[test]
     fn a_client_registers_whatever_it_has_saved(
         mutations in prop::collection::vec(mutation(), 1..6),
         elapsed in prop_oneof![Just(0), 0..20_000_000_u64, Just(u64::MAX)],
+        is_disabled in any::<bool>(),
         is_resumed in any::<bool>(),
         is_known in any::<bool>(),
     ) {
         static FULL: LazyLock<Json> = LazyLock::new(full);
-        let mut json = FULL.clone();
+        static DISABLED: LazyLock<Json> = LazyLock::new(disabled);
+        let mut json = if is_disabled { DISABLED.clone() } else { FULL.clone() };
         for mutation in &mutations {
             mutate(&mut json, mutation);
         }
