@@ -253,6 +253,7 @@ impl Meter {
                     self.does(number);
                 }
             }
+            ClientEvent::NotificationsDropped { dropped, .. } => self.stored.dropped(dropped),
             _ => {}
         }
     }
@@ -333,6 +334,7 @@ impl Node for Meter {
             return None;
         }
         while let Some(transmit) = self.client.poll_transmit() {
+            self.stored.sends(transmit.payload);
             let on = Some(transmit.to);
             let to = if on == self.socket {
                 assert_eq!(self.radio, Radio::On, "the radio is off");

@@ -16,8 +16,9 @@
 //!   snapshot, and with it what is stored.
 //! - Nothing leaves a device whose radio is off, and until the moment that the Client has told nothing is due.
 //! - No Execute, Create, or Write by POST runs twice within one incarnation of a device.
-//! - What a Client has stored is heard by the server, unless its observation ends, as by a reboot without a snapshot, or there was no time
-//!   for it yet. Nothing is dropped within the bound.
+//! - What a Client has stored is heard by the server, unless its registration ends, as by a reboot without a snapshot, or
+//!   there was no time for it yet. Nothing is dropped within the bound, but with an observation of which the server has
+//!   acknowledged nothing three times, although it has answered an Update each time.
 //! - The server wakes a client by SMS only while it is asleep, once in a sleep, and not more often than it was
 //!   asked for something.
 //! - A client wakes and falls asleep in turns, as it is told and as it is asked for.

@@ -1,8 +1,11 @@
 //! What a Client stores while it is asleep, and what becomes of it (TS E.2, Resource 6).
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use lwm2m_statemachine::{Client, coap::Token};
+use lwm2m_statemachine::{
+    Client,
+    coap::{MessageRef, MessageType, Token},
+};
 
 use super::setup::{ACCOUNT, COUNTER};
 
@@ -14,9 +17,16 @@ pub(super) struct Stored {
     /// The counter now.
     value: i64,
     delivered: Vec<i64>,
-    /// How many went with their observation.
-    ended: u64,
+    /// The message ids of what was sent for each observation since something was acknowledged last.
+    sent: BTreeMap<Token, BTreeSet<u16>>,
+    /// How many went with an observation of which nothing was acknowledged three times.
+    given_up: u64,
+    /// How many the Client has told that it dropped.
+    dropped: u64,
 }
+
+/// How often what is stored is sent before its observation ends (RFC 7641 §4.5).
+const ATTEMPTS: usize = 3;
 
 impl Stored {
     /// The values whose notification was acknowledged.
@@ -29,6 +39,28 @@ impl Stored {
         self.value = value;
     }
 
+    /// The Client sends this.
+    pub(super) fn sends(&mut self, datagram: &[u8]) {
+        let Ok(message) = MessageRef::parse(datagram) else {
+            return;
+        };
+        let is_stored = |(token, _): &(Token, i64)| *token == message.token();
+        if message.kind() == MessageType::Confirmable && self.waiting.iter().any(is_stored) {
+            let sent = self.sent.entry(message.token()).or_default();
+            sent.insert(message.message_id());
+        }
+    }
+
+    /// The Client has told that so many had to go. There is room for all, so these are of observations that the server
+    /// doesn't want any more.
+    pub(super) fn dropped(&mut self, count: u64) {
+        self.dropped += count;
+        assert!(
+            self.dropped <= self.given_up,
+            "what was stored is given up too early"
+        );
+    }
+
     /// Something has happened to the Client.
     pub(super) fn look(&mut self, client: &Client) {
         let stored = client.reporting().stored(ACCOUNT);
@@ -37,14 +69,19 @@ impl Stored {
         }
         // With an observation goes what is stored for it.
         let observations = observations(client);
-        let before = self.waiting.len();
+        let is_given_up = |token: &Token| {
+            let sent = self.sent.get(token);
+            !observations.contains(token) && sent.is_some_and(|sent| sent.len() >= ATTEMPTS)
+        };
+        let given_up = self.waiting.iter().filter(|(token, _)| is_given_up(token));
+        self.given_up += given_up.count() as u64;
         self.waiting
             .retain(|(token, _)| observations.contains(token));
-        self.ended += (before - self.waiting.len()) as u64;
-        assert!(stored.dropped <= self.ended, "there is room for all");
         if let Some(sent) = self.waiting.len().checked_sub(stored.waiting) {
-            let sent = self.waiting.drain(..sent).map(|(_, value)| value);
-            self.delivered.extend(sent);
+            for (token, value) in self.waiting.drain(..sent) {
+                self.sent.remove(&token);
+                self.delivered.push(value);
+            }
         } else {
             let new = observations.into_iter().map(|token| (token, self.value));
             self.waiting.extend(new);
