@@ -671,7 +671,13 @@ impl Registrations {
         let outcomes = taken.outcomes;
         let (ended, registered) = registration.holds_up(is_started);
         self.has_ended |= held_up.0 && !ended || held_up.1 && !registered;
-        self.reports.extend(told(registration, was, now));
+        let was_before = if outcomes.contains(&Outcome::Replaced) {
+            self.reports.push_back(Report::Ended(account));
+            (false, false)
+        } else {
+            was
+        };
+        self.reports.extend(told(registration, was_before, now));
         for outcome in outcomes {
             let failed = match outcome {
                 Outcome::Failed { reason, .. } if !was.0 => Some(reason),
@@ -719,6 +725,8 @@ impl Registrations {
                 self.reports.push_back(Report::Ended(account));
                 return;
             }
+            // That was told before.
+            Outcome::Replaced => return,
             Outcome::Disconnect(connection) => {
                 self.reports.push_back(Report::Close(connection));
                 return;

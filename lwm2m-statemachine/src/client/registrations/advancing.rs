@@ -9,6 +9,7 @@ use super::{
     super::event::{FailureKind, RegistrationFailure},
     lease::Lease,
     link::{Connection, Link},
+    moving::joined,
     parameters::Parameters,
     registration::{Exchange, Kind, Registration},
     step::{Outcome, Step},
@@ -19,6 +20,9 @@ impl Registration {
     /// Takes the next step.
     pub(super) fn advance(&mut self, step: &mut Step<'_>) {
         self.end_lifetime(step);
+        if self.lease.is_none() {
+            joined(self, step);
+        }
         self.disabled.pass(step.now);
         if self.is_restored {
             return;
@@ -46,7 +50,7 @@ impl Registration {
             return;
         }
         let reason = RegistrationFailure::Expired;
-        if self.lease.take().is_none() {
+        if self.lease.is_none() {
             self.ended = None;
             if let Some(exchange) = self.exchange.take() {
                 step.endpoint.cancel(step.now, exchange.request);
@@ -54,7 +58,7 @@ impl Registration {
             step.outcomes.push(Outcome::DeregisterFailed(reason));
             return;
         }
-        self.abandon(step);
+        end_lease(self, step);
         if self.links.own.up().is_some() {
             self.attempts.end_wait();
         }
@@ -68,13 +72,13 @@ impl Registration {
 
     /// Ends the registration with a De-register (TS 5.3.3), then the connection.
     fn leave(&mut self, step: &mut Step<'_>) {
-        self.stay(step);
         match self.exchange.as_ref().map(|exchange| &exchange.kind) {
             // The server may have accepted it, so its answer is waited for.
             Some(Kind::Register(_) | Kind::Deregister(_)) => return,
             Some(Kind::Update(_)) => self.abandon(step),
             None => {}
         }
+        self.stay(step);
         if let Some(lease) = self.lease.take().or(self.ended.take().map(|ended| *ended)) {
             self.is_leaving = true;
             match self.end(step, lease) {
@@ -135,9 +139,19 @@ impl Registration {
         match self.links.own {
             // A connection is made with what is there after the bootstrap, and so is a registration (TS 5.2.4).
             Link::None | Link::Up(_) if step.tree.is_holding() && self.lease.is_none() => {}
+            // The registration goes on elsewhere meanwhile.
+            Link::Joining { to, .. } if !step.tree.is_holding() => {
+                if step.card.allows(&self.account, step.now) {
+                    self.register(step, to);
+                }
+            }
             Link::Up(connection)
             | Link::Moving {
                 from: connection, ..
+            }
+            | Link::Joining {
+                from: Some(connection),
+                ..
             } if self.lease.is_some() => self.update_if_due(step, connection),
             Link::None if !has_to_connect(self, step) => {}
             // What comes from a smartcard is compared with it before (TS 5.2.3.2).
@@ -149,14 +163,19 @@ impl Registration {
                 self.register(step, connection);
             }
             // Without a registration there is nothing that a link could move with, so that has ended before.
-            Link::None | Link::Asked(_) | Link::Up(_) | Link::Moving { .. } => {}
+            Link::None
+            | Link::Asked(_)
+            | Link::Up(_)
+            | Link::Moving { .. }
+            | Link::Joining { .. } => {}
         }
     }
 
     /// Whether a Register has to wait for the end of another registration at its server, which the server
     /// might take for the end of the new one.
     fn is_held(&self, step: &Step<'_>) -> bool {
-        let own = self.account.access.filter(|_| self.lease.is_none());
+        let registers = self.lease.is_none() || self.links.own.joining().is_some();
+        let own = self.account.access.filter(|_| registers);
         own.is_some_and(|own| step.is_ending_at(&own))
     }
 
@@ -218,13 +237,18 @@ impl Registration {
 
 /// What steps and events have in common.
 impl Registration {
-    /// Waits before the next attempt, and tells why.
+    /// Waits before the next attempt, and tells why. If a Register over another channel has failed, the registration
+    /// goes on where it was.
     pub(super) fn fail(
         &mut self,
         step: &mut Step<'_>,
         reason: RegistrationFailure,
         at_least: Duration,
     ) {
+        if self.links.own.joining().is_some() {
+            self.stay(step);
+            return not_joined(self, step, reason, at_least);
+        }
         let goes_on = self.may_go_on(step);
         let retry = goes_on.then(|| self.wait(step, reason, at_least));
         step.outcomes.push(Outcome::Failed { reason, retry });
@@ -309,4 +333,35 @@ fn has_to_connect(registration: &Registration, step: &mut Step<'_>) -> bool {
             && registration
                 .parameters(step)
                 .is_some_and(|parameters| parameters.are_news(&lease.known, step.held))
+}
+
+/// The registration is over, and with it what is under way; not a Register that goes over another channel.
+pub(super) fn end_lease(registration: &mut Registration, step: &mut Step<'_>) {
+    if registration.links.own.joining().is_none() {
+        registration.abandon(step);
+    }
+    registration.lease = None;
+}
+
+/// A Register over another channel has failed, and the registration goes on where it was. The server may have ended it
+/// all the same, so an Update asks. The link moves later.
+pub(super) fn not_joined(
+    registration: &mut Registration,
+    step: &mut Step<'_>,
+    reason: RegistrationFailure,
+    at_least: Duration,
+) {
+    let is_refused = reason.kind() == FailureKind::Refused;
+    let mut retry = None;
+    if let Some(lease) = &mut registration.lease {
+        lease.update_asked = true;
+        let moves = &mut lease.moves;
+        retry = Some(moves.fail(step.now, step.retry, is_refused, at_least));
+    }
+    // The server wants to hear nothing, over no channel (RFC 7252 §5.9.3.4).
+    if !at_least.is_zero() {
+        registration.wait(step, reason, at_least);
+    }
+    let retry = retry.filter(|_| registration.may_go_on(step));
+    step.outcomes.push(Outcome::Failed { reason, retry });
 }

@@ -12,12 +12,14 @@ use super::{
         event::{ConnectionId, RegistrationFailure},
         retry::{Attempts, retry_after},
     },
+    advancing::{end_lease, not_joined},
     disabling,
     lease::{Accepted, Lease},
     link::{Connection, Link, Lost},
     location::Location,
+    moving::{begin_anew, joined},
     parameters::Parameters,
-    registration::{Kind, Registration},
+    registration::{Exchange, Kind, Registration},
     step::{Outcome, Step},
 };
 use crate::{coap::MessageRef, machine::Channel};
@@ -107,11 +109,13 @@ impl Registration {
         if session == Session::Resumed && self.goes_on_over(connection) {
             self.unconfirm();
         } else {
-            self.lease = None;
+            begin_anew(self, replaced, connection);
         }
         if connection.channel == Channel::Sms {
             self.close_inbound(step);
         }
+        // It ends when the Register is accepted.
+        let replaced = replaced.filter(|_| self.links.own.joining().is_none());
         self.advance(step);
         let replaced = replaced.map(|replaced| Outcome::Disconnect(replaced.id));
         step.outcomes.extend(replaced);
@@ -119,12 +123,17 @@ impl Registration {
 
     /// The address that the server sees has changed.
     pub(super) fn address_changed(&mut self, step: &mut Step<'_>, id: ConnectionId) {
-        let Some(connection) = self.links.own.up().filter(|up| up.id == id) else {
+        let Some(connection) = self.links.own.all_up().find(|up| up.id == id) else {
             return;
         };
-        if connection.is_open() {
-            self.abandon(step);
-            self.lease = None;
+        let joining = self.links.own.joining();
+        if joining.is_some_and(|joining| joining.id == id) {
+            // The Register goes again, from the new address.
+            if connection.is_open() {
+                self.abandon(step);
+            }
+        } else if connection.is_open() {
+            end_lease(self, step);
         } else {
             self.ask_update();
         }
@@ -144,6 +153,10 @@ impl Registration {
         match self.links.own.lose(id) {
             Lost::Nothing => return,
             Lost::Asked => return self.not_moved(step),
+            lost @ (Lost::Left | Lost::Joining) => {
+                lost_one(self, step, lost == Lost::Joining);
+                return self.advance(step);
+            }
             // The registration goes on where it is, at once.
             Lost::Used if would_move => {
                 self.not_moved(step);
@@ -305,8 +318,10 @@ impl Registration {
                 self.attempts = Attempts::default();
                 let path = location.to_string();
                 let has_sms = known.has_sms();
-                self.lease = Some(Lease::new(location, known, accepted));
+                let old = self.lease.replace(Lease::new(location, known, accepted));
+                step.outcomes.extend(old.map(|_| Outcome::Replaced));
                 step.outcomes.push(Outcome::Registered { location: path });
+                joined(self, step);
                 if !has_sms {
                     self.close_inbound(step);
                 }
@@ -347,5 +362,21 @@ impl Registration {
                 self.fail(step, reason, retry_after(response));
             }
         }
+    }
+}
+
+/// Of two connections that were up one is lost: that of the registration, or the new one over which a Register goes.
+fn lost_one(registration: &mut Registration, step: &mut Step<'_>, is_new: bool) {
+    let registers = |exchange: &mut Exchange| matches!(exchange.kind, Kind::Register(_));
+    if !is_new {
+        registration
+            .exchange
+            .take_if(|exchange| !registers(exchange));
+        registration.unconfirm();
+    } else if registration.exchange.take_if(registers).is_some() {
+        let reason = RegistrationFailure::Disconnected;
+        not_joined(registration, step, reason, Duration::ZERO);
+    } else {
+        registration.not_moved(step);
     }
 }

@@ -24,6 +24,12 @@ pub(super) enum Link {
         from: Connection,
         to: Connection,
     },
+    /// One is up over another channel than that of the registration, and a Register goes over it. Until that
+    /// is accepted, the registration goes on where it was, if that is still up.
+    Joining {
+        from: Option<Connection>,
+        to: Connection,
+    },
 }
 
 /// What becomes of a link without a connection that was lost.
@@ -35,6 +41,10 @@ pub(super) enum Lost {
     Asked,
     /// The only one, or the one that was up.
     Used,
+    /// That of the registration, while a Register goes over another one.
+    Left,
+    /// The one over which a Register goes, while the registration stands over another channel.
+    Joining,
 }
 
 impl Connection {
@@ -45,22 +55,36 @@ impl Connection {
 }
 
 impl Link {
-    /// The connection that is up.
+    /// The connection that is up; that of the registration, if a Register goes over another one.
     pub(super) const fn up(&self) -> Option<Connection> {
         match self {
             Self::Up(connection)
             | Self::Moving {
                 from: connection, ..
             } => Some(*connection),
+            Self::Joining { from, .. } => *from,
             Self::None | Self::Asked(_) => None,
         }
+    }
+
+    /// The connection over which a Register goes, while the registration stands over another channel.
+    pub(super) const fn joining(&self) -> Option<Connection> {
+        match self {
+            Self::Joining { to, .. } => Some(*to),
+            _ => None,
+        }
+    }
+
+    /// The connections that are up, the newer one first.
+    pub(super) fn all_up(&self) -> impl Iterator<Item = Connection> + use<> {
+        [self.joining(), self.up()].into_iter().flatten()
     }
 
     /// The connection that the application is asked for.
     pub(super) const fn asked(&self) -> Option<Connection> {
         match self {
             Self::Asked(connection) | Self::Moving { to: connection, .. } => Some(*connection),
-            Self::None | Self::Up(_) => None,
+            Self::None | Self::Up(_) | Self::Joining { .. } => None,
         }
     }
 
@@ -72,12 +96,13 @@ impl Link {
 
     /// Whether this connection is up.
     pub(super) fn is_up(&self, id: ConnectionId) -> bool {
-        self.up().is_some_and(|up| up.id == id)
+        self.all_up().any(|up| up.id == id)
     }
 
     /// All its connections.
     pub(super) fn all(&self) -> impl Iterator<Item = Connection> + use<> {
-        [self.up(), self.asked()].into_iter().flatten()
+        let all = [self.up(), self.asked(), self.joining()];
+        all.into_iter().flatten()
     }
 
     /// A connection is asked for.
@@ -104,6 +129,11 @@ impl Link {
         let (next, lost) = match *self {
             Self::Moving { from, to } if to.id == id => (Self::Up(from), Lost::Asked),
             Self::Moving { from, to } if from.id == id => (Self::Asked(to), Lost::Used),
+            Self::Joining { from, to } if to.id == id => (Self::of(from), Lost::Joining),
+            Self::Joining {
+                from: Some(from),
+                to,
+            } if from.id == id => (Self::Joining { from: None, to }, Lost::Left),
             Self::Asked(own) | Self::Up(own) if own.id == id => (Self::None, Lost::Used),
             other => (other, Lost::Nothing),
         };
@@ -111,14 +141,32 @@ impl Link {
         lost
     }
 
-    /// The one that is up stays alone. Returns the one that was asked for beside it.
+    /// The one of the registration stays alone. Returns the one that was asked for or joined beside it.
     pub(super) const fn stay(&mut self) -> Option<Connection> {
+        let (from, to) = match *self {
+            Self::Moving { from, to } => (Some(from), to),
+            Self::Joining { from, to } => (from, to),
+            _ => return None,
+        };
+        *self = Self::of(from);
+        Some(to)
+    }
+
+    /// The registration is over the new one, or there is none. Returns the one that it was over.
+    pub(super) const fn join(&mut self) -> Option<Connection> {
         match *self {
-            Self::Moving { from, to } => {
-                *self = Self::Up(from);
-                Some(to)
+            Self::Joining { from, to } => {
+                *self = Self::Up(to);
+                from
             }
             _ => None,
+        }
+    }
+
+    const fn of(up: Option<Connection>) -> Self {
+        match up {
+            Some(up) => Self::Up(up),
+            None => Self::None,
         }
     }
 }

@@ -77,7 +77,8 @@ impl Links {
 
     /// The one on which short messages of the server are taken, if there is one.
     pub(super) fn sms(&self) -> Option<ConnectionId> {
-        let up = self.own.up().filter(|up| up.channel == Channel::Sms);
+        let mut up = self.own.all_up();
+        let up = up.find(|up| up.channel == Channel::Sms);
         up.map(|up| up.id).or(self.inbound())
     }
 

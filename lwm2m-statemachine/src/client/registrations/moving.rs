@@ -2,8 +2,16 @@
 //!
 //! A server hears of a new binding by an Update over the channel in use (TS 5.3.2). Once it has accepted
 //! that, the application is asked for a connection over the new channel. Until this one is up, what is there
-//! goes on, so nothing is lost if it can't be had. Then a Register follows on it, or an Update if it goes on
-//! with a session, and the old connection ends.
+//! goes on, so nothing is lost if it can't be had. If it goes on with a session, an Update follows on it, and the
+//! old connection ends. Else a Register does, and the old registration with its connection ends when that is
+//! accepted:
+//!
+//! ```text
+//!                        Update ─> Up { to }
+//! Moving ─ to is up ─<
+//!                        Register ─> Joining ─ 2.01 ─> Up { to }
+//!                                            └ else ─> Up { from }, an Update there, and later Moving again
+//! ```
 
 use core::time::Duration;
 
@@ -26,6 +34,9 @@ impl Registration {
         let channel = self.channel_of_binding(step);
         match (self.links.own, &mut self.lease) {
             (Link::Moving { from, .. }, _) if from.channel == channel => self.stay(step),
+            (Link::Joining { to, .. }, _) if to.channel != channel && self.exchange.is_none() => {
+                self.stay(step);
+            }
             // What was there is over, so there is nothing to go on with.
             (Link::Moving { from, to }, None) => {
                 self.links.own = Link::Asked(to);
@@ -105,7 +116,7 @@ impl Registration {
         }
     }
 
-    /// The connection over the other channel is no longer asked for.
+    /// The connection over the other channel is no longer wanted.
     pub(super) fn stay(&mut self, step: &mut Step<'_>) {
         let asked = self.links.own.stay();
         let asked = asked.map(|asked| Outcome::Disconnect(asked.id));
@@ -128,4 +139,26 @@ impl Registration {
         step.outcomes
             .extend(all.map(|connection| Outcome::Disconnect(connection.id)));
     }
+}
+
+/// A connection is up, in which the registration doesn't go on. One over another channel stands until the Register is
+/// accepted; `from` is its connection, if that is up.
+pub(super) fn begin_anew(
+    registration: &mut Registration,
+    from: Option<Connection>,
+    to: Connection,
+) {
+    let lease = registration.lease.as_ref();
+    if lease.is_some_and(|lease| lease.channel != to.channel) {
+        registration.links.own = Link::Joining { from, to };
+    } else {
+        registration.lease = None;
+    }
+}
+
+/// A registration over the new connection has taken the place of the old one, or that is over: its connection ends.
+pub(super) fn joined(registration: &mut Registration, step: &mut Step<'_>) {
+    let left = registration.links.own.join();
+    step.outcomes
+        .extend(left.map(|left| Outcome::Disconnect(left.id)));
 }

@@ -200,7 +200,7 @@ impl Registration {
                 let asleep = lease.filter(|lease| lease.is_asleep());
                 self.attempts.next().or(asleep.map(Lease::update_at))
             }
-            Link::Up(_) | Link::Moving { .. } => {
+            Link::Up(_) | Link::Moving { .. } | Link::Joining { .. } => {
                 self.attempts.next().or(lease.map(Lease::update_at))
             }
         };
@@ -236,7 +236,7 @@ impl Registration {
     pub(super) fn registering(&self) -> Option<Access> {
         let exchange = self.exchange.as_ref()?;
         match exchange.kind {
-            Kind::Register(_) => Some(self.links.own.up()?.access),
+            Kind::Register(_) => Some(self.links.own.all_up().next()?.access),
             Kind::Update(_) | Kind::Deregister(_) => None,
         }
     }

@@ -32,6 +32,8 @@ pub(super) enum Outcome {
     Registered {
         location: String,
     },
+    /// The registration that is told next has taken the place of another one.
+    Replaced,
     Updated,
     Failed {
         reason: RegistrationFailure,
