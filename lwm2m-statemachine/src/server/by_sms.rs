@@ -25,8 +25,10 @@ use crate::{downlink::Call, machine::Peer};
 /// [`Config::sms_latency`](crate::coap::Config::sms_latency) says. What is observed is notified over the
 /// transport of the binding, so Observe has no call here.
 ///
-/// Nothing [waits](Server::queued) here for a client in Queue Mode to be awake: with UQS it is reached over SMS at
-/// any time (TS Table 8), and may be [woken](super::Waiting::set_trigger) when something waits. An answer over SMS doesn't say that it is awake over UDP; the Update after a trigger does.
+/// Nothing [waits](Server::queued) here for a client with UQS to be awake: it is reached over SMS at any time (TS
+/// Table 8), and may be [woken](super::Waiting::set_trigger) when something waits. An answer over SMS doesn't say that
+/// it is awake over UDP; the Update after a trigger does. With SQ a client sleeps over SMS as well: what is asked here
+/// waits, and then goes where the client has registered.
 #[derive(Debug)]
 pub struct BySms<'s, P> {
     server: &'s mut Server<P>,

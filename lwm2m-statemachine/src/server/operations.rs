@@ -1,8 +1,8 @@
 //! The operations that a server offers, as calls (TS 5.4, 5.5).
 
 use lwm2m_core::{
-    Arguments, AttributesUpdate, ContentFormat, InstanceId, Instant, ObjectId, Path, WriteMode,
-    codec::Content,
+    Arguments, AttributesUpdate, ContentFormat, InstanceId, Instant, ObjectId, Path, Transport,
+    WriteMode, codec::Content,
 };
 
 use super::{
@@ -222,7 +222,9 @@ impl<P: Peer> Server<P> {
             Way::Registered | Way::Observing(_) => (client.peer(), client.channel()),
         };
         let is_by_sms = matches!(way, Way::Sms(_));
-        let is_held = !is_by_sms && client.is_in_queue_mode();
+        // With SQ a client sleeps over SMS, too (TS Table 8).
+        let may_wait = !is_by_sms || client.binding().queues(Transport::Sms);
+        let is_held = may_wait && client.is_in_queue_mode();
         if !is_by_sms && !is_held && !client.is_reachable() {
             return Err(CallError::PeerGone);
         }

@@ -1,4 +1,4 @@
-//! Requests over SMS to clients that sleep over UDP (UQS; TS Table 8, 8.3, 8.4).
+//! Requests over SMS to clients that sleep: over UDP, or over SMS as well (UQS, SQ; TS Table 8, 8.3, 8.4).
 
 use core::time::Duration;
 
@@ -142,4 +142,17 @@ fn what_goes_over_sms_outlives_a_client_that_is_gone() {
     by_sms(&mut sleeper, |it| it.answer_code(&request, Code::CHANGED));
     assert_eq!(sleeper.outcome(operation), Outcome::Changed);
     assert_eq!(sleeper.presence(), Presence::Asleep);
+}
+
+/// TS Table 8: with SQ the client sleeps over SMS, too.
+#[test]
+fn what_is_asked_over_sms_of_a_client_that_sleeps_there_waits_until_it_is_awake() {
+    let mut sleeper = Sleeper::with("b=SQ", |_| {});
+    sleeper.fall_asleep();
+    let (now, id, at) = (sleeper.now, sleeper.id, path("/3/0"));
+    let read = sleeper.server.by_sms(id, NUMBER).read(now, at, None);
+    assert!(sleeper.sent().is_empty());
+    assert_eq!(sleeper.queued(), [(read.unwrap(), at)]);
+    let sent = sleeper.wake();
+    assert_eq!((sent[0].to, paths(&sent)), (1, vec!["/3/0".to_owned()]));
 }
