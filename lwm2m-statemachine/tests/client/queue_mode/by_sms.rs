@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use lwm2m_core::{BindingMode, Code, Instant, Method};
 use lwm2m_kit::{account, get};
-use lwm2m_statemachine::client::{Inbound, InboundRefusal, QueueState};
+use lwm2m_statemachine::client::{Inbound, InboundRefusal, QueueState, RegistrationState};
 
 use super::AWAKE;
 use crate::{
@@ -93,6 +93,58 @@ fn the_message_of_a_stranger_wakes_nobody() {
     let refusal = mobile.client.inbound(mobile.now, from).unwrap_err();
     assert_eq!(refusal, InboundRefusal::NotServed);
     assert!(mobile.client.may_sleep());
+}
+
+/// TS E.2 (Resource 4): until the time is over a trigger has no effect, and isn't answered. The device sleeps on.
+#[test]
+fn a_trigger_of_a_disabled_server_wakes_nobody() {
+    for is_reached_before in [false, true] {
+        let mut mobile = Mobile::registered(no_sec(), BindingMode::UQS);
+        let trigger = || on(Method::Post, "/1/10/8");
+        if is_reached_before {
+            mobile.take_sms();
+            mobile.request("sms", trigger());
+            mobile.steps();
+            mobile.answer_code(Code::CHANGED);
+            mobile.steps();
+        }
+        let period = Duration::from_secs(600);
+        let (now, server) = (mobile.now, account(0));
+        mobile.client.resume_disabled(now, server, period);
+        assert_eq!(mobile.steps(), ["udp: 0.04 /rd/a"]);
+        if is_reached_before {
+            // It is being left already.
+            mobile.request("sms", trigger());
+            assert_eq!(mobile.steps(), [""; 0]);
+        }
+        mobile.answer_code(Code::DELETED);
+        let steps = mobile.steps();
+        let until = mobile.now + period;
+        let sleeps = format!("MaySleep {{ until: {:?} }}", Some(until));
+        assert_eq!(steps.last(), Some(&sleeps), "{steps:?}");
+        let ended = steps.contains(&"disconnect sms".into());
+        assert_eq!(ended, is_reached_before, "{steps:?}");
+
+        mobile.pass(AWAKE);
+        let from = Inbound::Sms { number: NUMBER };
+        let refusal = mobile.client.inbound(mobile.now, from).unwrap_err();
+        assert_eq!(refusal, InboundRefusal::NotServed);
+        assert!(mobile.client.may_sleep());
+        assert_eq!(mobile.client.poll_timeout(), Some(until));
+        let state = mobile.client.account(server).unwrap().state;
+        assert_eq!(state, RegistrationState::Disabled);
+
+        mobile.pass(until.saturating_duration_since(mobile.now));
+        mobile.connect("udp", lwm2m_statemachine::Session::New);
+        let register = "udp: 0.02 /rd sms=491700000000&b=UQS";
+        assert_eq!(mobile.steps(), [register]);
+        mobile.sent.drain(..mobile.sent.len() - 1);
+        mobile.accept_register();
+        assert_eq!(mobile.steps(), ["registered"]);
+        mobile.take_sms();
+        mobile.request("sms", trigger());
+        assert_eq!(mobile.steps(), ["sms: 2.04", "udp: 0.02 /rd/a"]);
+    }
 }
 
 /// TS 8.6.2: nothing is retransmitted, so an answer is waited for as long as it may take.
