@@ -58,7 +58,8 @@ impl Device {
     }
 
     /// The same device after a reboot: it has only its name, and registers at once.
-    pub(super) fn rebooted(self, now: Instant, seed: u64) -> Self {
+    pub(super) fn rebooted(mut self, now: Instant, seed: u64) -> Self {
+        self.may_overtake();
         let (missed, delivered) = (self.missed(), self.delivered().copied().collect());
         let kind = match self.kind {
             Kind::Client(meter) => {
@@ -79,11 +80,23 @@ impl Device {
 
     /// It restarts with what it has saved. Returns whether it is a device that does.
     pub(super) fn restart(&mut self, now: Instant) -> bool {
+        self.may_overtake();
         let Kind::Client(meter) = &mut self.kind else {
             return false;
         };
         meter.restart(now);
         true
+    }
+
+    /// A short message may overtake one of before the restart. A Register that comes late ends the registration of
+    /// after it.
+    fn may_overtake(&mut self) {
+        if let Kind::Client(meter) = &mut self.kind
+            && meter.has_registered_by_sms
+        {
+            meter.setup.is_calm = false;
+            self.setup.is_calm = false;
+        }
     }
 
     /// How many datagrams came while it was asleep.
@@ -99,6 +112,22 @@ impl Device {
     pub(super) const fn powered_down(&self) -> u64 {
         match &self.kind {
             Kind::Client(meter) => meter.powered_down,
+            Kind::Scripted(_) => 0,
+        }
+    }
+
+    /// Until when its server is disabled, as long as its Client hasn't registered again.
+    pub(super) const fn disabled(&self) -> Option<Instant> {
+        match &self.kind {
+            Kind::Client(meter) => meter.disabled.until(),
+            Kind::Scripted(_) => None,
+        }
+    }
+
+    /// How often its Client has registered after Disable, since it rebooted.
+    pub(super) const fn enabled(&self) -> u64 {
+        match &self.kind {
+            Kind::Client(meter) => meter.disabled.ended(),
             Kind::Scripted(_) => 0,
         }
     }

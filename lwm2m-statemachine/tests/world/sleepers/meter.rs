@@ -14,6 +14,7 @@ use lwm2m_statemachine::{
 };
 
 use super::{
+    disabled::Disabled,
     setup::{ACCOUNT, BINDING, COUNTER, METER, NUMBER, OFFSET, RUN, Setup},
     stored::Stored,
     world::Fault,
@@ -21,7 +22,8 @@ use super::{
 
 pub(super) struct Meter {
     client: Client,
-    setup: Setup,
+    pub(super) setup: Setup,
+    now: Instant,
     /// Where short messages come from and go to.
     pub(super) modem: Option<Address>,
     random: Random,
@@ -32,12 +34,17 @@ pub(super) struct Meter {
     has_begun: bool,
     radio: Radio,
     socket: Option<ConnectionId>,
+    /// The one over SMS that its Client has asked for.
+    modem_link: Option<ConnectionId>,
+    pub(super) has_registered_by_sms: bool,
+    /// The one over SMS that the server has begun.
     sms: Option<ConnectionId>,
     /// What its next connection is.
     session: Session,
     /// What it answers later.
     later: Vec<(Instant, DeferredId)>,
     pub(super) stored: Stored,
+    pub(super) disabled: Disabled,
     /// What it has done that must not be done twice.
     done: BTreeSet<String>,
     /// How many datagrams came while the radio was off.
@@ -66,7 +73,9 @@ impl Meter {
     pub(super) fn new(setup: &Setup, seed: u64) -> Self {
         let mut random = Random::new(seed, 7);
         let config = setup.config(&mut random);
-        let lifetime = 500 + random.below(1400) as u32;
+        // In half of it there is time for an Update, also over SMS.
+        let least = if setup.is_by_sms() { 1500 } else { 500 };
+        let lifetime = least + random.below(1400) as u32;
         let mut client = Client::new(config, setup.tree(lifetime)).unwrap();
         if random.chance(0.3) {
             client.deferred().defer(DeferredOperation::Execute, RUN);
@@ -74,6 +83,7 @@ impl Meter {
         Self {
             client,
             setup: setup.clone(),
+            now: Instant::ZERO,
             modem: None,
             saved: None,
             closes: random.chance(0.5),
@@ -82,10 +92,13 @@ impl Meter {
             radio: Radio::Off(Some(Instant::from_millis(random.below(300_000)))),
             random,
             socket: None,
+            modem_link: None,
+            has_registered_by_sms: false,
             sms: None,
             session: Session::New,
             later: Vec::new(),
             stored: Stored::default(),
+            disabled: Disabled::default(),
             done: BTreeSet::new(),
             missed: 0,
             powered_down: 0,
@@ -114,7 +127,8 @@ impl Meter {
             });
             let after = self.random.duration(Duration::from_secs(60));
             self.radio = Radio::Off(Some(now + Duration::from_secs(1) + after));
-            (self.has_begun, self.socket, self.sms) = (false, None, None);
+            (self.has_begun, self.socket) = (false, None);
+            (self.modem_link, self.sms) = (None, None);
             self.later.clear();
             self.done.clear();
         }
@@ -138,6 +152,10 @@ impl Meter {
             let may_end = !self.setup.is_calm || !was_registered;
             assert!(may_end, "a registration does not outlast a restart");
         }
+        let left = client.disabled_for(now, ACCOUNT);
+        let knows_time = self.setup.fault != Fault::ClockIsLost;
+        self.disabled
+            .restored(left.map(|left| now + left), now, knows_time);
         self.client = client;
     }
 
@@ -156,10 +174,20 @@ impl Meter {
         if self.saved.is_some() {
             return;
         }
-        let binding = if random.chance(0.5) {
-            BindingMode::U
+        let others: &[BindingMode] = if self.setup.has_modem() {
+            &[
+                BindingMode::U,
+                BindingMode::S,
+                BindingMode::SQ,
+                BindingMode::UQS,
+            ]
         } else {
-            self.setup.queues()
+            &[BindingMode::U]
+        };
+        let binding = if random.chance(0.5) {
+            others[random.below(others.len() as u64) as usize]
+        } else {
+            self.setup.binding
         };
         let binding = binding.to_string();
         self.client.set(now, BINDING, binding).unwrap();
@@ -208,19 +236,26 @@ impl Meter {
             ClientEvent::MaySleep { until } => self.power_down(now, until),
             ClientEvent::Connect {
                 connection,
-                transport,
+                transport: Transport::Sms,
                 ..
             } => {
-                assert_eq!(transport, Transport::Udp);
+                assert!(self.modem.is_some());
+                self.modem_link = Some(connection);
+                self.has_registered_by_sms = true;
+                // Its number is always the same.
+                self.client.connected(now, connection, Session::Resumed);
+            }
+            ClientEvent::Connect { connection, .. } => {
                 self.socket = Some(connection);
                 self.client.connected(now, connection, self.session);
                 self.session = Session::Resumed;
             }
             ClientEvent::Disconnect { connection } => {
-                for known in [&mut self.socket, &mut self.sms] {
+                for known in [&mut self.socket, &mut self.modem_link, &mut self.sms] {
                     known.take_if(|known| *known == connection);
                 }
             }
+            ClientEvent::Disabled { until, .. } => self.disabled.begin(now, until),
             ClientEvent::RegistrationFailed { reason, .. } => {
                 assert!(!self.setup.is_calm, "nothing is lost, but {reason}");
             }
@@ -272,11 +307,16 @@ impl Meter {
         if self.modem == Some(from) {
             // It is on while the radio is off.
             let number = Inbound::Sms { number: NUMBER };
-            self.sms = self.client.inbound(now, number).ok();
-            return self.sms;
+            let begun = self.client.inbound(now, number).ok();
+            if let Some(own) = self.modem_link {
+                assert!(begun.is_none_or(|begun| begun == own), "two connections");
+                return Some(own);
+            }
+            self.sms = begun;
+            return begun;
         }
         if self.radio != Radio::On {
-            self.missed += 1;
+            self.missed += u32::from(!self.disabled.has_just_begun(now));
             return None;
         }
         self.socket
@@ -294,6 +334,7 @@ impl Meter {
 
 impl Node for Meter {
     fn handle_datagram(&mut self, now: Instant, datagram: Datagram<'_, Address>) {
+        self.now = now;
         let Some(connection) = self.connection(now, datagram.from) else {
             return;
         };
@@ -307,6 +348,7 @@ impl Node for Meter {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
+        self.now = now;
         if matches!(self.radio, Radio::Off(Some(until)) if until <= now) {
             self.radio = Radio::On;
         }
@@ -336,11 +378,13 @@ impl Node for Meter {
         while let Some(transmit) = self.client.poll_transmit() {
             self.stored.sends(transmit.payload);
             let on = Some(transmit.to);
+            self.disabled.sends(self.now, transmit.payload);
             let to = if on == self.socket {
                 assert_eq!(self.radio, Radio::On, "the radio is off");
                 Some(self.setup.server)
             } else {
-                self.modem.filter(|_| on == self.sms)
+                let modem = self.modem;
+                modem.filter(|_| on == self.modem_link || on == self.sms)
             };
             if to.is_some() {
                 datagram.extend_from_slice(transmit.payload);
@@ -351,6 +395,7 @@ impl Node for Meter {
     }
 
     fn poll_event(&mut self, now: Instant) -> bool {
+        self.now = now;
         if self.saved.is_some() {
             return false;
         }

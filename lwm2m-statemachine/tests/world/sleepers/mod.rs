@@ -4,8 +4,10 @@
 //! powers up at the moment that the Client has told, or when a measurement or a short message wakes the Client. Some of
 //! them close their socket meanwhile, and some store what they measure until they wake for another reason. The fifth
 //! one ([`scripted`]) does what a Client doesn't. Devices reboot with and without their state, get another address, or leave
-//! Queue Mode for a while. The network loses up to half of all datagrams. A third of the devices are woken by short
-//! messages when something waits for them; these take seconds to minutes, and are lost as often.
+//! Queue Mode for a while, or move from one transport to the other. The network loses up to half of all datagrams. A
+//! third of the devices are woken by short messages when something waits for them, or are asked by one; these take
+//! seconds to minutes, and are lost as often. One of ten has nothing but SMS at first, and half of these sleep. One of
+//! eight has a server that disables itself.
 //!
 //! What holds for every seed:
 //!
@@ -21,6 +23,7 @@
 //!   acknowledged nothing three times, although it has answered an Update each time.
 //! - The server wakes a client by SMS only while it is asleep, once in a sleep, and not more often than it was
 //!   asked for something.
+//! - A device is silent as long as its server is disabled, and then registers. So it does after a restart.
 //! - A client wakes and falls asleep in turns, as it is told and as it is asked for.
 //! - In the end no state is left. Two runs are identical to the byte.
 //!
@@ -29,6 +32,7 @@
 //! sleepers::all`. `SIMULATION_SEED=1234 … sleepers::one` shows one of them.
 
 mod device;
+mod disabled;
 mod meter;
 mod modem;
 mod platform;
@@ -74,6 +78,9 @@ fn all_that_must_hold_holds_for_all_seeds() {
         "measured",
         "powered down",
         "stored and sent",
+        "asked over SMS",
+        "registered over SMS",
+        "registered after Disable",
     ] {
         let happened = summary.tally.get(what).copied().unwrap_or_default();
         assert!(happened >= count / 5, "{what}: {happened}");

@@ -16,7 +16,7 @@ use lwm2m_statemachine::{
 
 use super::{
     reports::Reports,
-    setup::{COUNTER, METER, OFFSET, RUN},
+    setup::{COUNTER, DISABLE, DISABLE_TIMEOUT, METER, OFFSET, RUN},
     world::{Fault, LONGEST, ROUND_TRIP},
 };
 
@@ -40,6 +40,10 @@ pub(super) struct Platform {
     ended: BTreeSet<OperationId>,
     observed: BTreeMap<RegistrationId, ObservationId>,
     awake: BTreeSet<RegistrationId>,
+    /// The clients that take any request over SMS.
+    pub(super) by_sms: BTreeSet<String>,
+    /// The clients whose server may disable itself.
+    pub(super) may_disable: BTreeSet<String>,
     /// Where short messages to these clients go.
     pub(super) numbers: BTreeMap<String, Address>,
     /// The clients that were woken by SMS since they fell asleep, and have answered or still may.
@@ -71,6 +75,8 @@ impl Platform {
             ended: BTreeSet::new(),
             observed: BTreeMap::new(),
             awake: BTreeSet::new(),
+            by_sms: BTreeSet::new(),
+            may_disable: BTreeSet::new(),
             numbers: BTreeMap::new(),
             woken: BTreeSet::new(),
             triggers: BTreeSet::new(),
@@ -101,21 +107,81 @@ impl Platform {
             waiting.set_trigger(now, client, None).unwrap();
             self.have_woken(client);
         }
-        let called = self.call(now, client, random.below(11));
+        let goes_by_sms = self.by_sms.contains(name) && random.chance(0.3);
+        let called = if self.may_disable.contains(name) && random.chance(0.3) {
+            self.disable(now, client, random)
+        } else if goes_by_sms {
+            self.call_by_sms(now, client, name, random.below(3))
+        } else {
+            self.call(now, client, random.below(11))
+        };
         let operation = match called {
             Ok(operation) => operation,
-            Err(CallError::UnknownObservation | CallError::Overload(_)) => return,
+            Err(CallError::UnknownObservation | CallError::Overload(_) | CallError::NoSms) => {
+                return;
+            }
             Err(error) => panic!("{error}"),
         };
-        let mut deadline = now + LONGEST;
-        if random.chance(0.5) {
-            deadline = now + Duration::from_secs(1) + random.duration(LONGEST / 2);
-            self.server
-                .waiting()
-                .set_deadline(operation, deadline)
-                .unwrap();
+        let shorter = Duration::from_secs(1) + random.duration(LONGEST / 2);
+        self.made(now, operation, random.chance(0.5).then_some(shorter));
+    }
+
+    /// An operation was made. What doesn't wait for its client has no deadline by itself.
+    fn made(&mut self, now: Instant, operation: OperationId, within: Option<Duration>) {
+        let client = operation.registration();
+        let mut queued = self.server.queued(client);
+        let has_deadline = queued.any(|queued| queued.operation == operation);
+        drop(queued);
+        let deadline = now + within.unwrap_or(LONGEST);
+        if within.is_some() || !has_deadline {
+            let mut waiting = self.server.waiting();
+            waiting.set_deadline(operation, deadline).unwrap();
         }
         assert_eq!(self.open.insert(operation, deadline), None);
+    }
+
+    /// The server disables itself, or sets for how long it will.
+    fn disable(
+        &mut self,
+        now: Instant,
+        client: RegistrationId,
+        random: &mut Random,
+    ) -> Result<OperationId, CallError> {
+        if random.chance(0.5) {
+            return self.server.execute(now, client, DISABLE, &Arguments::NONE);
+        }
+        let period = Value::from(100 + random.below(600) as i64);
+        let content = Content::from_iter([(DISABLE_TIMEOUT, period)]);
+        let mode = WriteMode::Replace;
+        self.server
+            .write(now, client, DISABLE_TIMEOUT, mode, None, &content)
+    }
+
+    /// Over SMS, whether the client sleeps or not; unless it sleeps there.
+    fn call_by_sms(
+        &mut self,
+        now: Instant,
+        client: RegistrationId,
+        name: &str,
+        choice: u64,
+    ) -> Result<OperationId, CallError> {
+        let number = self.number.to_string();
+        let mut by_sms = self.server.by_sms(client, self.numbers[name]);
+        let operation = match choice {
+            0 => by_sms.read(now, path("/3/0/9"), None),
+            1 => {
+                let arguments = format!("0='{number}'");
+                let arguments = Arguments::parse(arguments.as_bytes()).unwrap();
+                by_sms.execute(now, RUN, &arguments)
+            }
+            _ => {
+                let content = Content::from_iter([(OFFSET, Value::from(&*number))]);
+                let mode = WriteMode::PartialUpdate;
+                by_sms.write(now, path("/3/0"), mode, None, &content)
+            }
+        }?;
+        self.count("asked over SMS");
+        Ok(operation)
     }
 
     /// The application observes the counter of a client, if it doesn't yet.
@@ -127,7 +193,7 @@ impl Platform {
         if let Ok(operation) = self.server.observe(self.now, client, COUNTER, None) {
             *self.unwoken.entry(name.clone()).or_default() += 1;
             self.reports.asked(operation, name);
-            self.open.insert(operation, self.now + LONGEST);
+            self.made(self.now, operation, None);
         }
     }
 
@@ -355,6 +421,10 @@ impl Node for Platform {
                 self.count("asleep");
             }
             ServerEvent::Registered { registration } => {
+                let peer = *self.server.registration(registration).unwrap().peer();
+                if self.numbers.values().any(|number| *number == peer) {
+                    self.count("registered over SMS");
+                }
                 self.have_woken(registration);
                 self.observe_counter(registration);
             }

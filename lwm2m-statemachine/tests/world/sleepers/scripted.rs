@@ -49,7 +49,7 @@ impl Scripted {
         let mut random = Random::new(seed, 7);
         let mut config = Config::new(random.seed());
         config.bounds.peers = 4;
-        let queues = if setup.has_modem { "b=UQS" } else { "b=UQ" };
+        let queues = if setup.has_modem() { "b=UQS" } else { "b=UQ" };
         Self {
             name: setup.name.clone(),
             server: setup.server,

@@ -17,6 +17,8 @@ pub(super) const RUN: Path = Path::of(&[26_241, 0, 5]).unwrap();
 /// The server writes it by POST, each value once.
 pub(super) const OFFSET: Path = Path::of(&[3, 0, 14]).unwrap();
 pub(super) const BINDING: Path = Path::of(&[1, 0, 7]).unwrap();
+pub(super) const DISABLE: Path = Path::of(&[1, 0, 4]).unwrap();
+pub(super) const DISABLE_TIMEOUT: Path = Path::of(&[1, 0, 5]).unwrap();
 const SERVER: ShortServerId = ShortServerId::new(101).unwrap();
 pub(super) const NUMBER: &str = "491700000001";
 
@@ -33,27 +35,41 @@ pub(super) static DEFINITION: ObjectDefinition =
 pub(super) struct Setup {
     pub(super) name: String,
     pub(super) server: Address,
-    /// Whether it takes short messages (UQS).
-    pub(super) has_modem: bool,
+    /// The binding that it has at first, and comes back to.
+    pub(super) binding: BindingMode,
+    /// Whether its server may disable itself.
+    pub(super) may_be_disabled: bool,
     /// Whether nothing is lost.
     pub(super) is_calm: bool,
     pub(super) fault: Fault,
 }
 
 impl Setup {
-    /// The binding with Queue Mode.
-    pub(super) const fn queues(&self) -> BindingMode {
-        if self.has_modem {
-            BindingMode::UQS
-        } else {
-            BindingMode::UQ
+    /// Of twenty devices one has S and another one SQ. Every third of the others is reached over SMS as well, while
+    /// it sleeps.
+    pub(super) const fn binding_of(number: u64) -> BindingMode {
+        match number % 20 {
+            1 => BindingMode::S,
+            7 => BindingMode::SQ,
+            _ if number.is_multiple_of(3) => BindingMode::UQS,
+            _ => BindingMode::UQ,
         }
+    }
+
+    /// Whether it takes short messages.
+    pub(super) const fn has_modem(&self) -> bool {
+        self.binding.has_sms()
+    }
+
+    /// Whether it registers over SMS at first.
+    pub(super) const fn is_by_sms(&self) -> bool {
+        self.has_modem() && !self.binding.has_udp()
     }
 
     /// The configuration of its Client.
     pub(super) fn config(&self, random: &mut Random) -> ClientConfig {
         let mut config = ClientConfig::new(self.name.clone(), random.seed());
-        config.announced.sms_number = self.has_modem.then(|| "491700000000".into());
+        config.announced.sms_number = self.has_modem().then(|| "491700000000".into());
         config.queue_mode.wakes_to_notify = random.chance(0.5);
         if self.fault == Fault::DeviceSleepsTooEarly {
             config.queue_mode.awake = Some(Duration::from_secs(31));
@@ -70,7 +86,9 @@ impl Setup {
                 ..typed::SmsSecurity::default()
             });
         let account = typed::Server {
-            binding: self.queues(),
+            binding: self.binding,
+            disable: self.may_be_disabled,
+            disable_timeout: self.may_be_disabled.then_some(300),
             default_minimum_period: Some(0),
             ..typed::Server::new(SERVER, lifetime)
         };

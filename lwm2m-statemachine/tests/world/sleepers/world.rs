@@ -16,6 +16,8 @@ use super::{
 pub(super) const LONGEST: Duration = Duration::from_secs(1500);
 /// How long a short message and its answer may take.
 pub(super) const ROUND_TRIP: Duration = Duration::from_secs(362);
+/// How long a device may have no power.
+const RESTART: Duration = Duration::from_secs(62);
 /// Longer than a Lifetime, and than any state of an exchange.
 const QUIET: Duration = Duration::from_secs(3600);
 
@@ -147,18 +149,21 @@ impl World {
             let setup = Setup {
                 name: format!("device-{number}"),
                 server,
-                has_modem: number % 3 == 0,
+                binding: Setup::binding_of(number),
+                may_be_disabled: matches!(number % 40, 2 | 7 | 12 | 22 | 32),
                 is_calm: plan.is_calm,
                 fault: plan.fault,
             };
             let name = setup.name.clone();
             let seed = network.random().number();
             let is_scripted = number % 5 == 4;
-            if !is_scripted {
-                network.with(platform, |platform, _| {
+            network.with(platform, |platform, _| {
+                if setup.may_be_disabled {
+                    platform.may_disable.insert(name.clone());
+                } else if !is_scripted {
                     platform.reporters.insert(name.clone());
-                });
-            }
+                }
+            });
             let device = network.add(&name, Device::new(setup, seed, is_scripted));
             Sleeper {
                 name,
@@ -178,7 +183,7 @@ impl World {
         world
     }
 
-    /// Every third device takes short messages.
+    /// Every third device takes short messages, and more.
     fn add_modems(&mut self) {
         let sms = Link::new(Duration::from_secs(2))
             .jittering(Duration::from_secs(60))
@@ -188,7 +193,10 @@ impl World {
             .with_mtu(140)
             .over(Channel::Sms);
         let network = &mut self.network;
-        for sleeper in self.devices.iter_mut().step_by(3) {
+        for sleeper in &mut self.devices {
+            if !network.node(sleeper.device).setup.has_modem() {
+                continue;
+            }
             let seed = network.random().number();
             let (server, at) = (
                 network.address(self.platform),
@@ -212,7 +220,11 @@ impl World {
                 }
             });
             let name = sleeper.name.clone();
+            let takes_all = matches!(network.node(sleeper.device).kind, Kind::Client(_));
             network.with(self.platform, |platform, _| {
+                if takes_all {
+                    platform.by_sms.insert(name.clone());
+                }
                 platform.numbers.insert(name, number);
             });
         }
@@ -314,10 +326,11 @@ impl World {
             .with(self.platform, |platform, _| platform.count(what));
     }
 
-    /// If nothing is lost, nothing reaches a device that is asleep, unless it isn't in Queue Mode. And what was stored
-    /// has arrived.
+    /// If nothing is lost, nothing reaches a device that is asleep, unless it isn't in Queue Mode. What was stored has
+    /// arrived. And whose time of Disable is over has registered.
     fn check_devices(&mut self) {
-        let (mut delivered, mut powered_down) = (0, 0);
+        let (mut delivered, mut powered_down, mut enabled) = (0, 0, 0);
+        let now = self.network.now();
         for Sleeper { name, device, .. } in &self.devices {
             let device = self.network.node(*device);
             assert!(
@@ -333,10 +346,18 @@ impl World {
                 );
             }
             powered_down += device.powered_down();
+            enabled += device.enabled();
+            // It may have no power for a minute.
+            let comes_back = device.disabled().map(|until| until + RESTART);
+            assert!(
+                comes_back.is_none_or(|at| now < at),
+                "{name} does not come back after Disable"
+            );
         }
         self.network.with(self.platform, |platform, _| {
             platform.tally.insert("stored and sent", delivered);
             platform.tally.insert("powered down", powered_down);
+            platform.tally.insert("registered after Disable", enabled);
         });
     }
 
