@@ -83,7 +83,7 @@ impl Pair {
         };
         client.open(now, connection, &security, "server");
         let server: Server<SecurePeer<u32>> = Server::new(ServerConfig::new([2; 32]));
-        let mut server = SecureServer::new(server, server_stack(), Bounds::default());
+        let mut server = SecureServer::new(server, server_stack(), Bounds::server(1));
         while exchange(now, &mut client, connection, &mut server, at) {}
         let registration = server.server.find("bench").expect("a registration");
         while server.poll_event().is_some() {}

@@ -35,8 +35,10 @@ pub fn bind<M: ServerMachine<SocketAddr>>(
         Some(credentials) => Library::server(library, credentials).map_err(io::Error::other)?,
         None => Library::None(NoStack),
     };
+    // Which handshakes are displaced in a flood must not be predictable.
+    let bounds = Bounds::server(seed::fresh_number()?);
     let machine =
-        SecureServer::new(machine, library, bounds()?).with_hosts(|address| Host::from(*address));
+        SecureServer::new(machine, library, bounds).with_hosts(|address| Host::from(*address));
     let plain = Names::by(Transport::Udp, |peer| match peer {
         Transport::Udp(address) => Some(*address),
         _ => None,
@@ -60,16 +62,4 @@ pub fn listen_secured<M: ServerMachine<SocketAddr>>(
     driver
         .listen(address, secured)
         .map_err(exit::about(address))
-}
-
-/// Which handshakes are displaced in a flood must not be predictable.
-fn bounds() -> io::Result<Bounds> {
-    let fresh = seed::fresh()?;
-    let seed = fresh
-        .first_chunk()
-        .map_or(0, |first| u64::from_le_bytes(*first));
-    Ok(Bounds {
-        seed,
-        ..Bounds::default()
-    })
 }

@@ -67,7 +67,7 @@ fn ready(name: &'static str) -> (SocketAddr, JoinHandle<Option<Value>>) {
     let device = thread::spawn(move || {
         let stack = || Pure::client(PureOptions::default());
         let secure = SecureClient::new(camera(name), stack());
-        let machine = ListeningClient::new(secure, stack(), Bounds::device(), Expiry::Accept);
+        let machine = ListeningClient::new(secure, stack(), Bounds::device(1), Expiry::Accept);
         let ways = Names::by(ClientWay::Inbound, |way| match way {
             ClientWay::Inbound(address) => Some(*address),
             ClientWay::Own(_) => None,

@@ -139,7 +139,7 @@ proptest! {
     #[test]
     fn an_end_that_begins_handshakes_stands_any_datagrams(steps in steps()) {
         let honest = honest(&keys());
-        let mut bounds = Bounds::default();
+        let mut bounds = Bounds::server(1);
         (bounds.proved, bounds.begun) = (2, 2);
         let mut sessions: Sessions<u8, Pure> = Sessions::new(server_stack(), bounds);
         let mut now = Instant::ZERO;
@@ -183,7 +183,7 @@ proptest! {
         let client = bootstrapped([3; 32], &[bootstrap_psk(&first_key())]);
         let secure = SecureClient::new(client, client_stack());
         let listening = Pure::client(PureOptions::default());
-        let mut device = ListeningClient::new(secure, listening, Bounds::device(), Expiry::Accept);
+        let mut device = ListeningClient::new(secure, listening, Bounds::device(1), Expiry::Accept);
         let mut now = Instant::ZERO;
         device.secure.client.start(now);
         for step in &steps {
@@ -199,7 +199,7 @@ proptest! {
                 prop_assert!(record::first(transmit.payload).is_some());
             }
             while device.poll_event().is_some() {}
-            let (usage, bounds) = (device.usage(), Bounds::device());
+            let (usage, bounds) = (device.usage(), Bounds::device(1));
             prop_assert!(usage.unproved <= bounds.unproved && usage.proved <= bounds.proved, "{usage:?}");
             prop_assert_eq!(usage.established, 0);
         }

@@ -96,7 +96,8 @@ fn what_comes_from_others_moves_the_time_of_the_device_s_own_sessions() {
         client("device", known_psk(), Sizes::default()),
         noting.clone(),
     );
-    let mut device = ListeningClient::new(secure, noting.clone(), Bounds::device(), Expiry::Accept);
+    let mut device =
+        ListeningClient::new(secure, noting.clone(), Bounds::device(1), Expiry::Accept);
     let mut now = Instant::from_secs(1);
     device.secure.client.start(now);
     let Some(ClientEvent::Connect {

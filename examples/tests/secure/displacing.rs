@@ -105,9 +105,9 @@ fn known() -> ClientCredentials {
 
 #[test]
 fn a_host_whose_peers_only_return_cookies_displaces_no_handshake_but_its_own() {
-    let mut server = Bounds::default();
+    let mut server = Bounds::server(1);
     server.proved = 8;
-    for bounds in [server, Bounds::device()] {
+    for bounds in [server, Bounds::device(1)] {
         let mut crowded = Crowded::new(bounds);
         crowded.crowd(6, 2);
         let device = crowded.prove((1, 1), &known());
@@ -125,7 +125,7 @@ fn a_host_whose_peers_only_return_cookies_displaces_no_handshake_but_its_own() {
 
 #[test]
 fn as_many_hosts_as_the_bound_within_a_round_trip_displace_the_oldest() {
-    let mut bounds = Bounds::default();
+    let mut bounds = Bounds::server(1);
     bounds.proved = 8;
     for (hosts, gets_in) in [(7, true), (8, false)] {
         let mut crowded = Crowded::new(bounds);
@@ -139,7 +139,7 @@ fn as_many_hosts_as_the_bound_within_a_round_trip_displace_the_oldest() {
 
 #[test]
 fn peers_that_return_cookies_take_nothing_of_the_handshakes_that_are_begun_here() {
-    let mut bounds = Bounds::default();
+    let mut bounds = Bounds::server(1);
     bounds.proved = 4;
     bounds.begun = 2;
     let mut crowded = Crowded::new(bounds);
@@ -165,7 +165,7 @@ fn a_handshake_that_is_begun_here_is_neither_kept_from_an_address_nor_displaced_
     let there = (1, 1);
     let nobody = reaching_psk("nobody", &key(9));
     for before in [true, false] {
-        let mut crowded = Crowded::new(Bounds::default());
+        let mut crowded = Crowded::new(Bounds::server(1));
         if before {
             crowded.prove(there, &nobody);
         }
@@ -173,7 +173,7 @@ fn a_handshake_that_is_begun_here_is_neither_kept_from_an_address_nor_displaced_
         assert_eq!(begun, Ok(()));
         let hello = crowded.sessions.poll_transmit();
         assert!(hello.is_some(), "the ClientHello");
-        let mut device = Sessions::new(server_stack(), Bounds::default());
+        let mut device = Sessions::new(server_stack(), Bounds::server(1));
         let mut waiting = hello;
         if !before {
             crowded.prove(there, &nobody);

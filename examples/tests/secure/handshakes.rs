@@ -312,7 +312,7 @@ fn a_new_address_is_a_new_session_and_the_client_registers_anew() {
 
 #[test]
 fn an_idle_session_expires_and_the_longest_idle_one_makes_room() {
-    let mut bounds = Bounds::default();
+    let mut bounds = Bounds::server(1);
     bounds.idle = Duration::from_secs(3600);
     let mut world = World::with_bounds(1, Link::default(), known_psk(), bounds).registered();
     let peer = world.peer();
@@ -328,7 +328,7 @@ fn an_idle_session_expires_and_the_longest_idle_one_makes_room() {
     };
     assert_eq!(world.news().first(), Some(&expired));
 
-    let mut bounds = Bounds::default();
+    let mut bounds = Bounds::server(1);
     bounds.established = 1;
     let mut world = World::with_bounds(1, Link::default(), known_psk(), bounds).registered();
     let peer = world.peer();

@@ -284,7 +284,7 @@ fn an_answer_that_is_too_long_for_a_datagram_is_told_and_the_session_goes_on() {
         let id = ShortServerId::new(id).unwrap();
         typed::Security::pre_shared_key("coaps://server", id, "device", first_key())
     }));
-    let mut bounds = Bounds::device();
+    let mut bounds = Bounds::device(1);
     bounds.datagram = 300;
     let mut yard = Yard::with_bounds(1, &accounts, bounds).started();
     yard.reach(&good());
@@ -467,8 +467,8 @@ fn a_flood_of_hellos_takes_bounded_memory_of_a_device() {
         });
     }
     let usage = yard.network.node(device).machine.usage();
-    assert_eq!(usage.unproved, Bounds::device().unproved);
-    assert_eq!(usage.addresses, Bounds::device().unproved);
+    assert_eq!(usage.unproved, Bounds::device(1).unproved);
+    assert_eq!(usage.addresses, Bounds::device(1).unproved);
     yard.run(60);
     let usage = yard.network.node(device).machine.usage();
     assert_eq!(usage.addresses, 0);

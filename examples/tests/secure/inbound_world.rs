@@ -124,7 +124,7 @@ impl Yard {
         keys: Pure,
         expiry: Expiry,
     ) -> Self {
-        Self::set_up(seed, link, accounts, keys, expiry, Bounds::device())
+        Self::set_up(seed, link, accounts, keys, expiry, Bounds::device(1))
     }
 
     /// Sessions that others begin with the device have these bounds.
@@ -145,10 +145,10 @@ impl Yard {
         network.set_default_link(link);
         let config = BootstrapServerConfig::new(network.random().seed());
         let machine = BootstrapServer::new(config);
-        let machine = SecureServer::new(machine, bootstrap_stack(), Bounds::default());
+        let machine = SecureServer::new(machine, bootstrap_stack(), Bounds::server(1));
         let bootstrap = network.add("bootstrap", Host::new(machine, BootstrapSide::default()));
         let server = Server::new(ServerConfig::new(network.random().seed()));
-        let server = SecureServer::new(server, keys, Bounds::default());
+        let server = SecureServer::new(server, keys, Bounds::server(1));
         let server = network.add("server", Host::new(server, ServerSide::default()));
         let seed = network.random().seed();
         let stack = if expiry == Expiry::Accept {

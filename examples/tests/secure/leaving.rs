@@ -23,7 +23,7 @@ type Secured = SecureServer<u32, Pure>;
 fn server() -> Secured {
     let server = Server::new(ServerConfig::new([7; 32]));
     // What has to end is closed by the server, not for want of room.
-    let mut bounds = Bounds::default();
+    let mut bounds = Bounds::server(1);
     bounds.per_identity = 8;
     let mut secured = SecureServer::new(server, server_stack(), bounds);
     let identities = secured.server.identities_mut();

@@ -92,7 +92,7 @@ fn a_device_with_a_certificate_is_managed_on_bad_networks() {
 
 /// Both ends with these options.
 fn set_up(options: PureOptions, block_size: usize) -> Setup {
-    let mut bounds = Bounds::default();
+    let mut bounds = Bounds::server(1);
     bounds.unproved_for = Duration::from_secs(120);
     bounds.handshake_for = Duration::from_secs(300);
     Setup {

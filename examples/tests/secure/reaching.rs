@@ -46,7 +46,7 @@ impl Ends {
     fn new(bounds: Bounds) -> Self {
         Self {
             here: Sessions::new(client_stack(), bounds),
-            there: Sessions::new(server_stack(), Bounds::default()),
+            there: Sessions::new(server_stack(), Bounds::server(1)),
             told: [Vec::new(), Vec::new()],
         }
     }
@@ -87,7 +87,7 @@ impl Ends {
 #[test]
 fn a_session_that_is_begun_here_is_one_at_both_ends() {
     for account in [known_psk(), known_certificate()] {
-        let mut ends = Ends::new(Bounds::default());
+        let mut ends = Ends::new(Bounds::server(1));
         ends.connect(&account).unwrap();
         assert_eq!(ends.here.usage().begun, 1);
         ends.run();
@@ -113,7 +113,7 @@ fn a_session_that_is_begun_here_is_one_at_both_ends() {
 
 #[test]
 fn a_handshake_with_a_message_that_is_too_long_for_a_datagram_fails_at_once_at_either_end() {
-    let mut short = Bounds::default();
+    let mut short = Bounds::server(1);
     // Less than a ClientHello.
     short.datagram = 40;
     let mut ends = Ends::new(short);
@@ -123,7 +123,7 @@ fn a_handshake_with_a_message_that_is_too_long_for_a_datagram_fails_at_once_at_e
     assert_eq!(ends.here.usage().addresses, 0);
     // Less than a certificate.
     short.datagram = 200;
-    let mut ends = Ends::new(Bounds::default());
+    let mut ends = Ends::new(Bounds::server(1));
     ends.there = Sessions::new(server_stack(), short);
     ends.connect(&known_certificate()).unwrap();
     ends.run();
@@ -134,7 +134,7 @@ fn a_handshake_with_a_message_that_is_too_long_for_a_datagram_fails_at_once_at_e
 
 #[test]
 fn what_is_proved_of_a_client_that_accepts_is_the_identity_of_its_key() {
-    let mut ends = Ends::new(Bounds::default());
+    let mut ends = Ends::new(Bounds::server(1));
     ends.connect(&known_psk()).unwrap();
     ends.run();
     let proven = ProvenIdentity::Psk(b"device".to_vec());
@@ -145,7 +145,7 @@ fn what_is_proved_of_a_client_that_accepts_is_the_identity_of_its_key() {
 #[test]
 fn a_client_that_can_t_be_reached_is_told_once() {
     for account in [known_psk(), psk("device", &key(9)), psk("nobody", &key(1))] {
-        let mut ends = Ends::new(Bounds::default());
+        let mut ends = Ends::new(Bounds::server(1));
         ends.connect(&account).unwrap();
         if account != known_psk() {
             ends.run();
@@ -163,7 +163,7 @@ fn a_client_that_can_t_be_reached_is_told_once() {
 
 #[test]
 fn handshakes_that_are_begun_here_are_bounded() {
-    let mut bounds = Bounds::default();
+    let mut bounds = Bounds::server(1);
     bounds.begun = 2;
     let mut ends = Ends::new(bounds);
     let keys = credentials(&known_psk());
@@ -177,7 +177,7 @@ fn handshakes_that_are_begun_here_are_bounded() {
 
 #[test]
 fn no_second_handshake_is_begun_with_the_same_address() {
-    let mut ends = Ends::new(Bounds::default());
+    let mut ends = Ends::new(Bounds::server(1));
     ends.connect(&known_psk()).unwrap();
     assert_eq!(ends.connect(&known_psk()), Err(ConnectError::UnderWay));
     ends.run();
@@ -186,9 +186,9 @@ fn no_second_handshake_is_begun_with_the_same_address() {
 
 /// Both ends begin a handshake with the other one.
 fn crossing(account: &typed::Security) -> Ends {
-    let mut ends = Ends::new(Bounds::default());
-    ends.here = Sessions::new(server_stack(), Bounds::default());
-    ends.there = Sessions::new(server_stack(), Bounds::default());
+    let mut ends = Ends::new(Bounds::server(1));
+    ends.here = Sessions::new(server_stack(), Bounds::server(1));
+    ends.there = Sessions::new(server_stack(), Bounds::server(1));
     ends.connect(account).unwrap();
     let keys = credentials(account);
     ends.there.connect(NOW, &HERE, &keys, &mut |_| {}).unwrap();
@@ -239,7 +239,7 @@ fn two_handshakes_that_cross_are_both_completed() {
 
 #[test]
 fn a_session_that_is_begun_here_replaces_the_one_of_its_address() {
-    let mut ends = Ends::new(Bounds::default());
+    let mut ends = Ends::new(Bounds::server(1));
     ends.connect(&known_psk()).unwrap();
     ends.run();
     ends.connect(&known_psk()).unwrap();
@@ -256,7 +256,7 @@ fn a_session_that_is_begun_here_replaces_the_one_of_its_address() {
 
 #[test]
 fn a_handshake_that_is_begun_here_ends_by_time() {
-    let mut bounds = Bounds::default();
+    let mut bounds = Bounds::server(1);
     bounds.handshake_for = Duration::from_secs(5);
     let mut ends = Ends::new(bounds);
     ends.connect(&known_psk()).unwrap();

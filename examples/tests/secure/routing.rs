@@ -83,7 +83,7 @@ fn connect(
 
 #[test]
 fn the_last_message_of_a_handshake_finds_it_beside_the_old_session() {
-    let mut sessions = sessions(Bounds::default());
+    let mut sessions = sessions(Bounds::server(1));
     let mut old = client();
     assert_eq!(connect(&mut sessions, ADDRESS, &mut old), ["connected 0"]);
     let mut new = client();
@@ -139,19 +139,19 @@ fn assert_refused_without_loss(bounds: Bounds, at: u32) {
 
 #[test]
 fn a_refused_session_leaves_the_one_that_its_peer_has_elsewhere() {
-    assert_refused_without_loss(Bounds::device(), ADDRESS + 1);
+    assert_refused_without_loss(Bounds::device(1), ADDRESS + 1);
 }
 
 #[test]
 fn a_refused_session_leaves_the_one_before_at_its_address() {
-    for bounds in [Bounds::device(), Bounds::default()] {
+    for bounds in [Bounds::device(1), Bounds::server(1)] {
         assert_refused_without_loss(bounds, ADDRESS);
     }
 }
 
 #[test]
 fn a_client_that_begins_again_within_a_handshake_gets_in() {
-    let mut sessions = sessions(Bounds::default());
+    let mut sessions = sessions(Bounds::server(1));
     let mut first = client();
     turn(&mut sessions, ADDRESS, &mut first);
     turn(&mut sessions, ADDRESS, &mut first);
@@ -175,7 +175,7 @@ fn a_client_that_begins_again_within_a_handshake_gets_in() {
 
 #[test]
 fn forged_records_do_not_end_a_handshake() {
-    let mut sessions = sessions(Bounds::default());
+    let mut sessions = sessions(Bounds::server(1));
     let mut client = client();
     turn(&mut sessions, ADDRESS, &mut client);
     turn(&mut sessions, ADDRESS, &mut client);
@@ -214,7 +214,7 @@ fn forged(hello: &[u8], number: u32) -> Vec<u8> {
 fn a_flood_at_the_bound_within_a_round_trip_leaves_some_in() {
     let mut through = 0;
     for seed in 0..40 {
-        let mut bounds = Bounds::default();
+        let mut bounds = Bounds::server(1);
         bounds.unproved = 64;
         bounds.seed = seed;
         let mut sessions = sessions(bounds);
@@ -242,7 +242,7 @@ fn a_flood_at_the_bound_within_a_round_trip_leaves_some_in() {
 
 #[test]
 fn an_address_has_few_handshakes_that_are_unproved() {
-    let mut sessions = sessions(Bounds::default());
+    let mut sessions = sessions(Bounds::server(1));
     let mut other = client();
     turn(&mut sessions, 1, &mut other);
     let hello = records_of(&mut client()).remove(0);
@@ -268,7 +268,7 @@ fn fragment(number: u8) -> Vec<u8> {
 
 #[test]
 fn forged_fragments_end_no_handshake_before_its_time() {
-    let mut sessions = sessions(Bounds::default());
+    let mut sessions = sessions(Bounds::server(1));
     let mut client = client();
     turn(&mut sessions, ADDRESS, &mut client);
     turn(&mut sessions, ADDRESS, &mut client);
@@ -295,7 +295,7 @@ fn a_client_that_offers_too_little_is_told() {
     /// The extension of an extended master secret (RFC 7627), and one that nobody knows.
     const EXTENSION: [u8; 4] = [0, 23, 0, 0];
     const UNKNOWN: [u8; 4] = [0xfa, 0xfa, 0, 0];
-    let mut sessions = sessions(Bounds::default());
+    let mut sessions = sessions(Bounds::server(1));
     let mut client = client();
     let mut failed = Vec::new();
     for _ in 0..2 {
@@ -325,7 +325,7 @@ fn a_client_that_offers_too_little_is_told() {
 
 #[test]
 fn handshakes_that_go_no_further_are_bounded_and_end() {
-    let mut bounds = Bounds::default();
+    let mut bounds = Bounds::server(1);
     bounds.proved = 4;
     bounds.handshake_for = Duration::from_secs(20);
     let mut sessions = sessions(bounds);
@@ -354,7 +354,7 @@ fn handshakes_that_go_no_further_are_bounded_and_end() {
 
 #[test]
 fn a_device_whose_address_changes_leaves_no_more_than_one_session_behind() {
-    let mut sessions = sessions(Bounds::default());
+    let mut sessions = sessions(Bounds::server(1));
     let mut ended = Vec::new();
     for address in 0..20 {
         let events = connect(&mut sessions, address, &mut client());
@@ -375,7 +375,7 @@ fn a_device_whose_address_changes_leaves_no_more_than_one_session_behind() {
 
 #[test]
 fn one_key_does_not_displace_the_sessions_of_others() {
-    let mut bounds = Bounds::default();
+    let mut bounds = Bounds::server(1);
     bounds.established = 4;
     let mut sessions = sessions(bounds);
     let mut sleeper = client_of(&psk("other", &key(2)));
@@ -400,10 +400,10 @@ fn one_key_does_not_displace_the_sessions_of_others() {
 #[test]
 fn what_belongs_to_no_session_is_useless() {
     let mut established = client();
-    let mut other = sessions(Bounds::default());
+    let mut other = sessions(Bounds::server(1));
     connect(&mut other, ADDRESS, &mut established);
     established.send(NOW, b"hello").unwrap();
-    let mut sessions = sessions(Bounds::default());
+    let mut sessions = sessions(Bounds::server(1));
     for datagram in records_of(&mut established) {
         let taken = sessions.handle_datagram(NOW, &ADDRESS, &datagram, &mut |_| {});
         assert_eq!(taken, Err(Useless::NoSession));

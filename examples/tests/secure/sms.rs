@@ -147,7 +147,7 @@ fn a_wrong_key_for_short_messages_is_told_and_nothing_is_registered() {
 #[test]
 fn a_server_without_sessions_by_short_messages_takes_none() {
     let config = ServerConfig::new([7; 32]);
-    let mut server = SecureServer::new(Server::new(config), server_stack(), Bounds::default());
+    let mut server = SecureServer::new(Server::new(config), server_stack(), Bounds::server(1));
     let datagram = Datagram::new(Transport::SmsDtls(1_u32), &[22; 40]);
     let taken = server.handle_datagram(Instant::ZERO, datagram);
     assert_eq!(taken, Err(SecureDatagramError::NoSms));

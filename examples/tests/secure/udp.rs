@@ -37,7 +37,7 @@ const TURNS: usize = 2000;
 
 fn server() -> ServerDriver {
     let server = Server::with_hosts(ServerConfig::new([1; 32]), SecurePeer::host);
-    let machine = SecureServer::new(server, server_stack(), Bounds::default());
+    let machine = SecureServer::new(server, server_stack(), Bounds::server(1));
     let names = Names::by(Transport::Dtls, |peer| match peer {
         Transport::Dtls(address) => Some(*address),
         _ => None,
@@ -135,7 +135,7 @@ fn a_device_with_a_certificate_is_managed_over_udp() {
 fn a_bootstrap_server_begins_a_bootstrap_over_udp() {
     let machine = BootstrapServer::new(BootstrapServerConfig::new([1; 32]));
     let machine: SecureServer<SocketAddr, _, BootstrapServer<SecurePeer<SocketAddr>>> =
-        SecureServer::new(machine, server_stack(), Bounds::default());
+        SecureServer::new(machine, server_stack(), Bounds::server(1));
     let names = Names::by(Transport::Dtls, |peer| match peer {
         Transport::Dtls(address) => Some(*address),
         _ => None,
@@ -145,7 +145,7 @@ fn a_bootstrap_server_begins_a_bootstrap_over_udp() {
     let client = bootstrapped([2; 32], &[bootstrap_psk(&first_key())]);
     let client = SecureClient::new(client, client_stack());
     let stack = Pure::client(PureOptions::default());
-    let machine = ListeningClient::new(client, stack, Bounds::device(), Expiry::Accept);
+    let machine = ListeningClient::new(client, stack, Bounds::device(1), Expiry::Accept);
     let names = Names::by(ClientWay::Inbound, |way| match way {
         ClientWay::Inbound(address) => Some(*address),
         ClientWay::Own(_) => None,

@@ -130,7 +130,7 @@ pub(crate) struct World {
 impl World {
     /// The device isn't started.
     pub(crate) fn new(seed: u64, link: Link, account: typed::Security) -> Self {
-        Self::with_bounds(seed, link, account, Bounds::default())
+        Self::with_bounds(seed, link, account, Bounds::server(1))
     }
 
     pub(crate) fn with_bounds(
@@ -330,7 +330,7 @@ impl Default for Sizes {
 impl Default for Setup {
     fn default() -> Self {
         Self {
-            bounds: Bounds::default(),
+            bounds: Bounds::server(1),
             server: server_stack(),
             client: client_stack(),
             sizes: Sizes::default(),
@@ -343,7 +343,7 @@ fn boot_server(network: &mut Network, setup: &Setup) -> ServerHost {
     config.coap.block_size = setup.sizes.block;
     config.coap.sms_size = setup.sizes.sms;
     let server = SecureServer::new(Server::new(config), setup.server.clone(), setup.bounds);
-    let server = server.with_sms(sms_stacks().0, Bounds::sms());
+    let server = server.with_sms(sms_stacks().0, Bounds::sms(1));
     Host::new(server, ServerSide::default())
 }
 

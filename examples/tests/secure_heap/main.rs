@@ -45,7 +45,7 @@ fn certificate() -> ClientCredentials {
 
 fn server() -> Sessions<u32, Pure> {
     let stack = Pure::server(PureOptions::default(), &server_credentials()).unwrap();
-    let mut bounds = Bounds::default();
+    let mut bounds = Bounds::server(1);
     // All clients here have the same identity.
     bounds.per_identity = usize::MAX;
     Sessions::new(stack, bounds)
@@ -137,11 +137,11 @@ fn sessions_and_a_flood_take_bounded_memory() {
         println!("a session with {name}: client {client} bytes, server {server} bytes");
         assert!(client < 20 * 1024 && server < 10 * 1024);
     }
-    let unproved = u32::try_from(Bounds::default().unproved).unwrap();
+    let unproved = u32::try_from(Bounds::server(1).unproved).unwrap();
     let [full, later, last] = flooded([unproved, 2 * unproved, 100_000]);
     println!(
         "an unproved handshake: {} bytes; after 100,000: {last} bytes in all",
-        full / Bounds::default().unproved
+        full / Bounds::server(1).unproved
     );
     assert!(later < full + full / 10, "{full} {later}");
     assert!(last < full + full / 10, "{full} {last}");

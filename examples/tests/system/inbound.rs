@@ -45,10 +45,10 @@ impl Ends {
             device: ListeningClient::new(
                 secure,
                 listening.unwrap(),
-                Bounds::device(),
+                Bounds::device(1),
                 Expiry::Accept,
             ),
-            bootstrap: Sessions::new(world.client_stack(), Bounds::default()),
+            bootstrap: Sessions::new(world.client_stack(), Bounds::server(1)),
             sent: Vec::new(),
         }
     }

@@ -110,7 +110,7 @@ impl Machines {
         let mut network = Network::new(7);
         network.set_default_link(Link::new(Duration::from_millis(20)));
         let server = Server::new(ServerConfig::new(network.random().seed()));
-        let server = SecureServer::new(server, world.server_stack(), Bounds::default());
+        let server = SecureServer::new(server, world.server_stack(), Bounds::server(1));
         let server = network.add("server", Host::new(server, ServerSide::default()));
         let mut tree = ObjectTree::new();
         tree.add(Store::of([(InstanceId::ZERO, account)]));

@@ -23,7 +23,7 @@ enum Told {
 
 impl Server {
     fn new(world: &World) -> Self {
-        Self::with_bounds(world, Bounds::default())
+        Self::with_bounds(world, Bounds::server(1))
     }
 
     fn with_bounds(world: &World, bounds: Bounds) -> Self {
@@ -128,7 +128,7 @@ fn forged(hello: &[u8], number: u32) -> Vec<u8> {
 fn a_cookie_counts_without_its_handshake() {
     let world = World::new();
     for credentials in [psk(), world.certificate(HOST)] {
-        let mut bounds = Bounds::default();
+        let mut bounds = Bounds::server(1);
         bounds.unproved = 4;
         let mut server = Server::with_bounds(&world, bounds);
         let mut client = End::new(world.client_stack().connect(NOW, &credentials).unwrap());

@@ -186,7 +186,7 @@ fn each_library_tells_the_same_names_of_a_client() {
 #[test]
 fn a_cookie_whose_secret_is_gone_is_answered_with_another_one() {
     let world = World::new();
-    let mut bounds = Bounds::default();
+    let mut bounds = Bounds::server(1);
     bounds.unproved = 1;
     let mut sessions = Sessions::new(pure_server(&world), bounds);
     let mut client = End::new(world.client_stack().connect(NOW, &psk()).unwrap());

@@ -23,7 +23,7 @@ use core::time::Duration;
 
 use crate::secure::session::SHORT_MESSAGE;
 
-/// Bounds of what peers can make a server hold.
+/// Bounds of what peers can make a server hold. What is said to be so by default is that of [`Bounds::server`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Bounds {
@@ -38,8 +38,8 @@ pub struct Bounds {
     /// Of them, those of one address; 8 by default, and at least 1. When there are as many, a new one
     /// displaces any of them.
     pub unproved_per_address: usize,
-    /// What the displacement by chance begins with; 0 by default. With a random one nobody can foresee
-    /// whom it hits.
+    /// What the displacement by chance begins with. It has to come from the operating system's randomness, anew at
+    /// each start ([`fresh_number`](crate::seed::fresh_number)): then nobody can foresee whom it hits.
     pub seed: u64,
     /// How long such a handshake is kept; 10 s by default. It is as long as a client may take to return
     /// the cookie, which over SMS is more.
@@ -70,41 +70,13 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// Those of sessions by short messages (TS 7.2.2): a cookie may take 2 minutes to come back, and a
-    /// handshake 5 minutes in all; a datagram has [`SHORT_MESSAGE`] bytes at most.
-    pub fn sms() -> Self {
-        Self {
-            datagram: SHORT_MESSAGE,
-            unproved_for: Duration::from_secs(120),
-            handshake_for: Duration::from_secs(300),
-            ..Self::default()
-        }
-    }
-
-    /// Those of a device with which its Bootstrap-Server may begin a session: 16 handshakes whose peers haven't
-    /// returned a cookie, 4 whose peers have, none that the device begins, and 2 sessions, which may be idle for 10
-    /// minutes.
-    pub fn device() -> Self {
-        Self {
-            unproved: 16,
-            unproved_per_address: 4,
-            proved: 4,
-            begun: 0,
-            established: 2,
-            per_identity: 1,
-            idle: Duration::from_secs(600),
-            ..Self::default()
-        }
-    }
-}
-
-impl Default for Bounds {
-    fn default() -> Self {
+    /// Those of a server over UDP, with what is said of each field; for `seed` see [`Bounds::seed`].
+    pub fn server(seed: u64) -> Self {
         const DAY: Duration = Duration::from_secs(86_400);
         Self {
             unproved: 1024,
             unproved_per_address: 8,
-            seed: 0,
+            seed,
             unproved_for: Duration::from_secs(10),
             proved: 1024,
             begun: 256,
@@ -113,6 +85,33 @@ impl Default for Bounds {
             per_identity: 2,
             idle: DAY.saturating_mul(30),
             datagram: 65_507,
+        }
+    }
+
+    /// Those of a server's sessions by short messages (TS 7.2.2): a cookie may take 2 minutes to come back, and a
+    /// handshake 5 minutes in all; a datagram has [`SHORT_MESSAGE`] bytes at most.
+    pub fn sms(seed: u64) -> Self {
+        Self {
+            datagram: SHORT_MESSAGE,
+            unproved_for: Duration::from_secs(120),
+            handshake_for: Duration::from_secs(300),
+            ..Self::server(seed)
+        }
+    }
+
+    /// Those of a device with which its Bootstrap-Server may begin a session: 16 handshakes whose peers haven't
+    /// returned a cookie, 4 whose peers have, none that the device begins, and 2 sessions, which may be idle for 10
+    /// minutes.
+    pub fn device(seed: u64) -> Self {
+        Self {
+            unproved: 16,
+            unproved_per_address: 4,
+            proved: 4,
+            begun: 0,
+            established: 2,
+            per_identity: 1,
+            idle: Duration::from_secs(600),
+            ..Self::server(seed)
         }
     }
 }
