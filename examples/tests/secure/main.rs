@@ -9,6 +9,7 @@
 )]
 
 mod arbitrary;
+mod bad_network;
 mod bootstrap;
 mod certificates;
 mod clock;

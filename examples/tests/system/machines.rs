@@ -1,4 +1,4 @@
-//! Client and Server with OpenSSL below, on a good network. On a bad one OpenSSL would need real time.
+//! Client and Server with OpenSSL below.
 
 use core::time::Duration;
 
@@ -9,7 +9,7 @@ use lwm2m_examples::secure::sessions::Bounds;
 use lwm2m_examples::secure::system::System;
 use lwm2m_objects::{ObjectTree, Store, typed};
 use lwm2m_simulation::{Address, Application, Handle, Host, Link, Network};
-use lwm2m_statemachine::server::Outcome;
+use lwm2m_statemachine::server::{Outcome, RegistrationId};
 use lwm2m_statemachine::{
     AccountId, Client, ClientConfig, ClientEvent, ConnectionId, Server, ServerConfig, ServerEvent,
 };
@@ -17,11 +17,11 @@ use lwm2m_statemachine::{
 use super::support::{HOST, IDENTITY, KEY, World};
 
 const SERVER: ShortServerId = ShortServerId::new(101).unwrap();
-const ACCOUNT: AccountId = AccountId::new(InstanceId::ZERO);
+pub(crate) const ACCOUNT: AccountId = AccountId::new(InstanceId::ZERO);
 const MANUFACTURER: Path = Path::of(&[3, 0, 0]).unwrap();
 const HOUR: Duration = Duration::from_secs(3_600);
 
-struct DeviceSide {
+pub(crate) struct DeviceSide {
     server: Address,
     connection: Option<ConnectionId>,
 }
@@ -51,8 +51,9 @@ impl Application for DeviceSide {
 }
 
 #[derive(Default)]
-struct ServerSide {
+pub(crate) struct ServerSide {
     events: Vec<ServerEvent<SecurePeer<Address>>>,
+    pub(crate) notified: Vec<Content>,
 }
 
 impl ServerSide {
@@ -86,6 +87,9 @@ impl Application for ServerSide {
         _: &mut Self::Machine,
         event: ServerEvent<SecurePeer<Address>>,
     ) {
+        if let ServerEvent::Notification { content, .. } = &event {
+            self.notified.extend(content.as_ref().ok().cloned());
+        }
         self.events.push(event);
     }
 
@@ -98,25 +102,37 @@ impl Application for ServerSide {
     }
 }
 
-struct Machines {
-    network: Network,
-    client: Handle<Host<DeviceSide>>,
-    server: Handle<Host<ServerSide>>,
+pub(crate) struct Machines {
+    pub(crate) network: Network,
+    pub(crate) client: Handle<Host<DeviceSide>>,
+    pub(crate) server: Handle<Host<ServerSide>>,
 }
 
 impl Machines {
     /// A device that starts, with an account of this kind.
     fn start(world: &World, account: typed::Security) -> Self {
-        let mut network = Network::new(7);
-        network.set_default_link(Link::new(Duration::from_millis(20)));
+        Self::on(7, Link::new(Duration::from_millis(20)), world, account)
+    }
+
+    /// The same on such a network.
+    pub(crate) fn on(seed: u64, link: Link, world: &World, account: typed::Security) -> Self {
+        let mut network = Network::new(seed);
+        network.set_default_link(link);
         let server = Server::new(ServerConfig::new(network.random().seed()));
         let server = SecureServer::new(server, world.server_stack(), Bounds::server(1));
         let server = network.add("server", Host::new(server, ServerSide::default()));
         let mut tree = ObjectTree::new();
         tree.add(Store::of([(InstanceId::ZERO, account)]));
-        let of_server = typed::Server::new(SERVER, 86_400);
+        let of_server = typed::Server {
+            default_minimum_period: Some(0),
+            ..typed::Server::new(SERVER, 86_400)
+        };
+        let itself = typed::Device {
+            timezone: Some("Europe/Berlin".into()),
+            ..typed::Device::example()
+        };
         tree.add(Store::of([(InstanceId::ZERO, of_server)]));
-        tree.add(Store::of([(InstanceId::ZERO, typed::Device::example())]));
+        tree.add(Store::of([(InstanceId::ZERO, itself)]));
         let config = ClientConfig::new("urn:dev:7", network.random().seed());
         let client = Client::new(config, tree).unwrap();
         let side = DeviceSide {
@@ -141,26 +157,40 @@ impl Machines {
         assert!(came, "no {what} within an hour");
     }
 
-    fn application(&self) -> &ServerSide {
+    pub(crate) fn application(&self) -> &ServerSide {
         &self.network.node(self.server).application
+    }
+
+    /// Calls the server, and waits for the outcome.
+    pub(crate) fn ask(
+        &mut self,
+        call: impl FnOnce(&mut Server<SecurePeer<Address>>, RegistrationId, Instant),
+    ) -> Outcome {
+        let before = self.application().outcomes().len();
+        self.network.with(self.server, |host, now| {
+            let server = &mut host.machine.server;
+            let registration = server.find("urn:dev:7").expect("a registration");
+            call(server, registration, now);
+        });
+        self.await_that("answer", |side| side.outcomes().len() > before);
+        let outcomes = self.application().outcomes();
+        (*outcomes.last().expect("an outcome")).clone()
+    }
+
+    pub(crate) fn read(&mut self, path: Path) -> Outcome {
+        let text = Some(ContentFormat::TEXT);
+        self.ask(|server, client, now| {
+            server.read(now, client, path, text).unwrap();
+        })
     }
 
     /// A Read, and its outcome.
     fn assert_read(&mut self) {
-        let before = self.application().outcomes().len();
-        self.network.with(self.server, |host, now| {
-            let server = &mut host.machine.server;
-            let registration = server.find("urn:dev:7").unwrap();
-            let text = Some(ContentFormat::TEXT);
-            server.read(now, registration, MANUFACTURER, text).unwrap();
-        });
-        self.await_that("answer", |side| side.outcomes().len() > before);
         let made = Content::from_iter([(MANUFACTURER, Value::from("Open Mobile Alliance"))]);
-        let outcomes = self.application().outcomes();
-        let last = outcomes.last().unwrap();
+        let outcome = self.read(MANUFACTURER);
         assert!(
-            matches!(last, Outcome::Content(content) if *content == made),
-            "{last:?}"
+            matches!(&outcome, Outcome::Content(content) if *content == made),
+            "{outcome:?}"
         );
     }
 
@@ -173,7 +203,7 @@ impl Machines {
     }
 }
 
-fn accounts(world: &World) -> [typed::Security; 2] {
+pub(crate) fn accounts(world: &World) -> [typed::Security; 2] {
     let uri = format!("coaps://{HOST}");
     let keys = typed::Certificates {
         certificate: &world.client.certificate,

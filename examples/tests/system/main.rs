@@ -5,10 +5,13 @@
     reason = "tests run on a computer with an operating system"
 )]
 
+#[path = "../secure/bad_network.rs"]
+mod bad_network;
 mod handshake;
 mod hostile;
 mod inbound;
 mod machines;
+mod management;
 mod many;
 #[cfg(feature = "dtls")]
 mod pure;
