@@ -9,17 +9,17 @@ use std::{
 use lwm2m_core::{InstanceId, Instant, Path, ShortServerId, Value, codec::Content};
 use lwm2m_examples::secure::{
     client::FailedBecause,
-    credentials::{Expiry, KnownClients, ServerCredentials, WallClock},
+    credentials::{Expiry, KnownClients, OwnCertificate, ServerCredentials, WallClock},
     listening::InboundNews,
     pure::{Pure, PureOptions},
-    server::{SecurePeer, SessionNews},
+    server::{SecurePeer, SecureServer, SessionNews},
     session::{Refusal, SessionError},
-    sessions::End,
+    sessions::{Bounds, End},
 };
 use lwm2m_objects::{Snapshot, typed};
-use lwm2m_simulation::{Address, Fate, Link};
+use lwm2m_simulation::{Address, Fate, Host, Link};
 use lwm2m_statemachine::{
-    AccountId, BootstrapServerEvent, ClientEvent,
+    AccountId, BootstrapServerEvent, ClientEvent, Server, ServerConfig,
     bootstrap_server::{
         Plan, ProvenIdentity,
         plans::{self, Account, BootstrapAccount},
@@ -32,8 +32,8 @@ use crate::{
         BOOTSTRAP_ACCOUNT, NAME, Yard, all_expired, bootstrap_certificate, bootstrap_psk,
         first_key, reaching_certificate, reaching_psk,
     },
-    keys::key,
-    world::{DAY, known_certificate, server_stack},
+    keys::{Certified, certified, key, server_credentials},
+    world::{DAY, ServerSide, known_certificate, server_stack},
 };
 
 const SERVER: ShortServerId = ShortServerId::new(101).unwrap();
@@ -540,4 +540,86 @@ fn a_bootstrap_that_brings_no_other_certificate_is_not_repeated_for_it() {
         core::iter::from_fn(|| host.machine.secure.next_failure()).count()
     });
     assert!(failures > 1, "{failures}");
+}
+
+/// The account of a server with this certificate.
+fn server_with(certificate: &OwnCertificate) -> typed::Security {
+    let device = certified(NAME);
+    let keys = typed::Certificates {
+        certificate: &device.certificate,
+        private_key: &device.private_key,
+        server_certificate: &certificate.certificate,
+    };
+    typed::Security::certificate("coaps://server", SERVER, keys)
+}
+
+impl Yard {
+    /// Another server, for the account with this host.
+    fn add_server(&mut self, host: &str) {
+        let server = Server::new(ServerConfig::new(self.network.random().seed()));
+        let server = SecureServer::new(server, server_stack(), Bounds::server(1));
+        let server = Host::new(server, ServerSide::default());
+        let server = self.network.add(host, server);
+        let at = self.network.address(server);
+        self.network.with(self.device, |device, _| {
+            device.application.others.insert(host.to_owned(), at);
+        });
+    }
+
+    /// The server shows this certificate from now on, and the next bootstrap brings that one.
+    fn show_and_offer(&mut self, shown: &OwnCertificate, next: &OwnCertificate) {
+        let credentials = ServerCredentials {
+            certificate: Some(shown.clone()),
+            ..server_credentials()
+        };
+        let keys = Pure::server(PureOptions::default(), &credentials).unwrap();
+        let server = Server::new(ServerConfig::new(self.network.random().seed()));
+        let server = SecureServer::new(server, keys, Bounds::server(1));
+        self.network
+            .reboot(self.server, Host::new(server, ServerSide::default()));
+        let plan = plans::rotate_keys(SERVER_ACCOUNT.instance(), &server_with(next));
+        self.offer(plan.unwrap());
+    }
+}
+
+#[test]
+fn bootstraps_that_bring_expired_certificates_in_turn_follow_ever_more_slowly() {
+    const BOOTSTRAPS: usize = 6;
+    let until_2035 = Certified::new("server").valid(["260101000000Z", "351231235959Z"]);
+    let certificates = [certified("server"), until_2035.make()];
+    let [first, second] = &certificates;
+    // As long as one server is left, the Bootstrap Sequence begins no bootstrap.
+    let left = typed::Security {
+        short_server_id: ShortServerId::new(102),
+        ..typed::Security::pre_shared_key("coaps://left", SERVER, NAME, first_key())
+    };
+    let accounts = [bootstrap_psk(&first_key()), server_with(first), left];
+    let link = Link::new(Duration::from_millis(20));
+    let mut yard = Yard::with_dates(1, link, &accounts, server_stack(), all_expired());
+    yard.show_and_offer(first, second);
+    yard.add_server("left");
+    let mut yard = yard.started();
+    let bootstrap = yard.bootstrap;
+    let mut requested = Vec::new();
+    while requested.len() < BOOTSTRAPS {
+        let before = requested.len();
+        let is_next = yard.network.run_until(DAY, |network| {
+            let events = &network.node(bootstrap).application.events;
+            let is_request = |event: &&_| matches!(event, BootstrapServerEvent::Requested { .. });
+            events.iter().filter(is_request).count() > before
+        });
+        assert!(is_next, "no further bootstrap in a day: {requested:?}");
+        requested.push(yard.network.now());
+        let [shown, next] = [before + 1, before + 2].map(|number| &certificates[number % 2]);
+        yard.show_and_offer(shown, next);
+    }
+    let waits = requested
+        .windows(2)
+        .map(|pair| pair[1].saturating_duration_since(pair[0]));
+    let waits: Vec<_> = waits.map(|wait| wait.as_secs()).collect();
+    // The next connection after the wait begins it.
+    for (wait, least) in waits.iter().zip([60, 120, 240, 480, 960]) {
+        assert!((least..DAY.as_secs()).contains(wait), "{waits:?}");
+    }
+    assert_eq!(yard.finished(), BOOTSTRAPS - 1);
 }

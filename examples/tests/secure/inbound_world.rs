@@ -4,7 +4,7 @@
 use core::time::Duration;
 use std::{collections::BTreeMap, sync::OnceLock};
 
-use lwm2m_core::{InstanceId, Instant, ShortServerId, ValueRef};
+use lwm2m_core::{InstanceId, Instant, ObjectId, ShortServerId, ValueRef};
 use lwm2m_examples::secure::{
     client::SecureClient,
     credentials::{ClientCredentials, Expiry, ServerCredentials, WallClock},
@@ -164,6 +164,7 @@ impl Yard {
         let side = DeviceSide {
             bootstrap: network.address(bootstrap),
             server: network.address(server),
+            others: BTreeMap::new(),
             open: BTreeMap::new(),
             events: Vec::new(),
         };
@@ -264,6 +265,12 @@ pub(crate) fn bootstrapped(seed: [u8; 32], accounts: &[typed::Security]) -> Clie
         }
         security.push((instance, account.clone()));
     }
+    // With several servers each has its own Server Object Instance, and the device belongs to the first (TS 7.3.1).
+    if let [(_, first), _, ..] = &servers[..] {
+        let owner = first.short_server_id;
+        let control = typed::AccessControl::on_instance(ObjectId::DEVICE, InstanceId::ZERO, owner);
+        tree.add(Store::of([(InstanceId::ZERO, control)]));
+    }
     tree.add(Store::of(security));
     tree.add(Store::of(servers));
     tree.add(Store::of([(InstanceId::ZERO, typed::Device::example())]));
@@ -284,6 +291,8 @@ pub(crate) struct DeviceSide {
     /// Where its own connections lead.
     bootstrap: Address,
     server: Address,
+    /// Where further hosts are.
+    pub(crate) others: BTreeMap<String, Address>,
     open: BTreeMap<ConnectionId, Address>,
     pub(crate) events: Vec<ClientEvent>,
 }
@@ -300,10 +309,9 @@ impl Application for DeviceSide {
                 ..
             } => {
                 let host = uri.split("://").nth(1).unwrap_or_default();
-                let at = if host == "bootstrap" {
-                    self.bootstrap
-                } else {
-                    self.server
+                let at = match host {
+                    "bootstrap" => self.bootstrap,
+                    host => *self.others.get(host).unwrap_or(&self.server),
                 };
                 self.open.insert(*connection, at);
                 machine.secure.open(now, *connection, security, host);
