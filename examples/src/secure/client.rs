@@ -207,7 +207,7 @@ impl<D: DtlsStack> SecureClient<D> {
         &mut self,
         now: Instant,
         connection: ConnectionId,
-        result: Result<(), SessionError>,
+        mut result: Result<(), SessionError>,
     ) -> Result<(), ClientDatagramError> {
         let Some(Link::Secured {
             session,
@@ -219,6 +219,7 @@ impl<D: DtlsStack> SecureClient<D> {
         };
         let mut coap = Ok(());
         let mut is_closed = false;
+        let is_handshake = peer.is_none();
         let (client, transmits) = (&mut self.client, &mut self.transmits);
         let mut too_long = None;
         session.drain(&mut |output| match output {
@@ -249,8 +250,11 @@ impl<D: DtlsStack> SecureClient<D> {
             }
             Output::Closed => is_closed = true,
         });
-        if let Some(length) = too_long {
-            self.leave_unsent(connection, length);
+        match too_long {
+            // It would be as long when it is repeated.
+            Some(_) if is_handshake => result = result.and(Err(SessionError::TooLong)),
+            Some(length) => self.leave_unsent(connection, length),
+            None => {}
         }
         if is_closed {
             self.fail(now, connection, FailedBecause::Closed);

@@ -84,6 +84,7 @@ fn set_up(options: PureOptions, block_size: usize) -> Setup {
             block: block_size,
             ..Sizes::default()
         },
+        ..Setup::default()
     }
 }
 

@@ -4,19 +4,19 @@ use core::time::Duration;
 
 use lwm2m_core::{ContentFormat, Instant, ShortServerId, Value, codec::Content};
 use lwm2m_examples::secure::{
-    client::InboundSmsError,
+    client::{FailedBecause, InboundSmsError},
     credentials::{ClientCredentials, UnusableAccount},
-    pure::SMS_PAYLOAD,
+    pure::{Pure, PureOptions, SMS_PAYLOAD},
     record::{self, APPLICATION_DATA},
     server::{SecureDatagramError, SecurePeer, SecureServer, SessionNews, Transport},
-    session::SHORT_MESSAGE,
+    session::{SHORT_MESSAGE, SessionError},
     sessions::Bounds,
 };
 use lwm2m_objects::typed::{self, SmsSecurity, SmsSecurityMode};
 use lwm2m_simulation::Link;
 use lwm2m_statemachine::{
-    Channel, ConnectionId, Datagram, Machine as _, Server, ServerConfig, client::InboundRefusal,
-    server::Outcome,
+    Channel, ClientEvent, ConnectionId, Datagram, Machine as _, Server, ServerConfig,
+    client::InboundRefusal, server::Outcome,
 };
 
 use crate::world::{
@@ -142,6 +142,39 @@ fn a_wrong_key_for_short_messages_is_told_and_nothing_is_registered() {
     assert!(!world.failures().is_empty());
     let server = &world.network.node(server).machine.server;
     assert_eq!(server.find("device"), None);
+}
+
+#[test]
+fn a_handshake_with_a_message_too_long_for_a_short_message_fails_at_once() {
+    // The library isn't told how short datagrams are. Its second ClientHello, with the cookie, has 146 bytes.
+    let setup = Setup {
+        client_by_sms: Pure::client(PureOptions::default()),
+        ..Setup::default()
+    };
+    let link = Link::new(Duration::from_secs(2)).over(Channel::Sms);
+    let mut world = World::set_up(1, link, known_psk_by_sms(), &setup);
+    world.start();
+    world.network.run_for(Duration::from_millis(3_999));
+    assert_eq!(world.failures(), []);
+    world.network.run_for(Duration::from_millis(1));
+    let failures = world.failures();
+    let reasons: Vec<_> = failures.iter().map(|failure| &failure.reason).collect();
+    assert_eq!(reasons, [&FailedBecause::Session(SessionError::TooLong)]);
+    // Once the connection is closed, the Client tries again later.
+    let device = world.network.node(world.client);
+    let ended = device
+        .application
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            ClientEvent::Disconnect { .. } => Some("closed"),
+            ClientEvent::RegistrationFailed { retry: Some(_), .. } => Some("tries again"),
+            _ => None,
+        });
+    assert_eq!(ended.collect::<Vec<_>>(), ["closed", "tries again"]);
+    for sent in world.network.records() {
+        assert!(sent.payload.len() <= SHORT_MESSAGE, "{sent:?}");
+    }
 }
 
 #[test]

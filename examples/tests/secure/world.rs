@@ -306,6 +306,8 @@ pub(crate) struct Setup {
     pub(crate) bounds: Bounds,
     pub(crate) server: Pure,
     pub(crate) client: Pure,
+    /// The library of the device for short messages.
+    pub(crate) client_by_sms: Pure,
     pub(crate) sizes: Sizes,
 }
 
@@ -333,6 +335,7 @@ impl Default for Setup {
             bounds: Bounds::server(1),
             server: server_stack(),
             client: client_stack(),
+            client_by_sms: sms_stacks().1,
             sizes: Sizes::default(),
         }
     }
@@ -384,7 +387,8 @@ fn device_with(
         connection: None,
         events: Vec::new(),
     };
-    let machine = SecureClient::new(client, setup.client.clone()).with_sms(sms_stacks().1);
+    let machine = SecureClient::new(client, setup.client.clone());
+    let machine = machine.with_sms(setup.client_by_sms.clone());
     Host::new(machine, application)
 }
 

@@ -15,7 +15,8 @@ impl<D: DtlsStack> SecureClient<D> {
     /// SMS (TS 7.2.2). The Client's [`Config::sms_size`](lwm2m_statemachine::coap::Config::sms_size) has to leave room
     /// for the records, 29 bytes with `TLS_PSK_WITH_AES_128_CCM_8`: then what is longer is sent in blocks. A record of
     /// more than [`SHORT_MESSAGE`](crate::secure::session::SHORT_MESSAGE) bytes isn't sent: see
-    /// [`next_unsent`](Self::next_unsent).
+    /// [`next_unsent`](Self::next_unsent). A handshake that needs one fails at once, with
+    /// [`SessionError::TooLong`](crate::secure::session::SessionError::TooLong).
     #[must_use]
     pub fn with_sms(mut self, stack: D) -> Self {
         self.sms = Some(stack);
