@@ -15,6 +15,7 @@
 //! | [`sessions`] | all sessions of a server, and those that others begin with a Client |
 //! | `deliver` | how datagrams get from a session, or past it, to the machine above |
 //! | `news` | what waits until the application fetches it |
+//! | [`alert`] | what alerts say |
 //! | [`suite`] | the cipher suites, and which library has them |
 //! | [`names`] | the names in a certificate, and whether they name a host |
 //! | `certificate` | what an X.509 certificate says; feature `dtls` |
@@ -22,6 +23,7 @@
 //! | `system` | the library of the operating system, OpenSSL; feature `dtls-openssl` |
 //! | [`library`] | whichever library the programs are built with |
 
+pub mod alert;
 #[cfg(feature = "dtls")]
 pub mod certificate;
 pub mod client;

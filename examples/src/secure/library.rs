@@ -12,9 +12,13 @@ use super::{
     },
 };
 
-/// How long a handshake of a program may take. A server with another key says nothing, and a person
+/// How long a handshake of a program may take. A foreign server with another key says nothing, and a person
 /// waits for what is wrong.
 pub const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long a handshake of a program goes on after what speaks against it: twice the time after which a flight is sent
+/// again. So a server tells a wrong key after 2 s, and a client takes its word after 2 s more.
+pub const GRACE: Duration = Duration::from_secs(2);
 
 /// Which library to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,6 +165,8 @@ impl Library {
 fn dimpl(expiry: Expiry) -> super::pure::PureOptions {
     super::pure::PureOptions {
         handshake_within: HANDSHAKE_WITHIN,
+        grace: GRACE,
+        tells_refusal: true,
         expiry,
         ..super::pure::PureOptions::default()
     }
@@ -170,6 +176,7 @@ fn dimpl(expiry: Expiry) -> super::pure::PureOptions {
 fn openssl(expiry: Expiry) -> super::system::Settings {
     super::system::Settings {
         handshake: HANDSHAKE_WITHIN,
+        grace: GRACE,
         expiry,
         ..super::system::Settings::default()
     }

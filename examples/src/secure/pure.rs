@@ -23,15 +23,15 @@
 //! A peer without extended master secret (RFC 7627) is refused, and so are some older devices. An end that accepts
 //! has either keys or certificates in one session; the first suite of the ClientHello that it has decides.
 //!
-//! A wrong key and an unknown identity get no alert: the client waits until its own time is over. The library has
-//! no event for the identity of a client; it is what the key was asked for with, within the call.
+//! To a wrong key and an unknown identity the library sends no alert: the client would wait until its own time is over.
+//! An end that shall tell them ([`PureOptions::tells_refusal`]) sends one itself. The library has no event for the identity of a client; it is what the key was asked for with, within the call.
 //!
 //! # Hostile datagrams
 //!
 //! An established session ignores what isn't a valid record, isn't authentic or has come before. During a
 //! handshake the library reports an error for an alert without protection, and for records that it can't make sense of; it goes on
 //! if it is called again. So such an error ends the handshake only if nothing disproves it in time
-//! ([`PureOptions::handshake_within`]). The queue of fragments can be filled by forged ones and stays full; then the
+//! ([`PureOptions::grace`]). The queue of fragments can be filled by forged ones and stays full; then the
 //! peer begins anew.
 //!
 //! The secret of a cookie is that of its session. A cookie that comes back when its handshake is gone counts as none,
@@ -168,7 +168,7 @@ impl DtlsStack for Pure {
                 return Err(StackError::Unsupported("raw public keys"));
             }
         };
-        PureSession::connect(now, self.clock, dtls, role, self.options.handshake_within)
+        PureSession::connect(now, self.clock, dtls, role, &self.options)
     }
 
     fn serve(&mut self, credentials: &ServerCredentials) -> Result<(), StackError> {

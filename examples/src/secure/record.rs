@@ -113,6 +113,14 @@ impl Record<'_> {
     }
 }
 
+/// A fatal alert without protection (RFC 5246 §7.2). Its number is beyond those of any handshake before it, so that no
+/// window takes it for a repetition (RFC 6347 §4.1.2.6).
+pub fn fatal_alert(description: u8) -> Vec<u8> {
+    const FATAL: u8 = 2;
+    let header = [ALERT, 254, 253, 0, 0, 0, 1, 0, 0, 0, 0, 0, 2];
+    [&header[..], &[FATAL, description]].concat()
+}
+
 /// The ClientHello that a datagram begins with, as it was before it returned a cookie: without the cookie,
 /// the first message of the first record. It has to be in one fragment.
 pub fn without_cookie(datagram: &[u8]) -> Option<Vec<u8>> {

@@ -8,6 +8,7 @@ use lwm2m_core::Instant;
 use thiserror::Error;
 
 use super::{
+    alert,
     credentials::{Account, ClientCredentials, ProvenIdentity, ServerCredentials, Validity},
     names::Names,
 };
@@ -140,8 +141,12 @@ pub enum SessionError {
     #[error("the handshake was not finished in time; is the identity known, and the key the same?")]
     Timeout,
     /// The peer has refused the handshake or ended the session with an alert (RFC 5246 §7.2).
-    #[error("the peer sent alert {0}")]
+    #[error("the peer sent alert {0}{meaning}", meaning = alert::meaning(*.0))]
     Alert(u8),
+    /// The peer's last message of the handshake can't be read, and no other one came in time. That it has another key
+    /// is the most likely reason.
+    #[error("the handshake can't be finished: the peer's last message is under another key")]
+    Unreadable,
     /// What the peer has proved isn't accepted here.
     #[error("{0}")]
     Refused(Refusal),

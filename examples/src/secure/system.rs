@@ -28,7 +28,7 @@
 //! OpenSSL ignores what isn't a valid record, and on an established session what isn't authentic or
 //! has come before. During a handshake it would give up at each alert without protection, unknown
 //! record or broken message; they don't reach it here. A fatal alert is remembered: if the handshake
-//! doesn't go on within a third of [`Settings::handshake`], it was the peer's. A forged message that
+//! doesn't go on within [`Settings::grace`], it was the peer's. A forged message that
 //! is well-formed and has the right number can still end a handshake: the peer begins anew.
 //!
 //! What would end an established session doesn't reach it either: records too short for their suite. And with
@@ -89,10 +89,13 @@ pub struct Settings {
     pub mtu: u16,
     /// How long a handshake may take.
     pub handshake: Duration,
+    /// How long an alert without protection may stand alone, and for how long a server waits for another message after
+    /// one that it can't read. It should be longer than the peer takes to send a flight again.
+    pub grace: Duration,
     /// What a Client does with the dates of the server's certificate.
     pub expiry: Expiry,
     /// Whether a server keeps to itself that it doesn't know an identity: the handshake goes on as with another
-    /// key, which no alert ends. Otherwise an alert says so, as a person at the other end may like.
+    /// key, which no alert ends. Otherwise alerts tell either, as a person at the other end may like.
     pub hides_identities: bool,
     /// How many sessions are kept for resumption: as a client, one for each account, and as a server. When
     /// there are as many, the one that was used longest ago is forgotten.
@@ -106,13 +109,14 @@ impl Settings {
 }
 
 impl Default for Settings {
-    /// All suites; 1,232 bytes, what fits a link of 1,280 with IPv6 and UDP; 15 s; the dates of a
-    /// certificate don't matter; an unknown identity is told; 10,000 sessions.
+    /// All suites; 1,232 bytes, what fits a link of 1,280 with IPv6 and UDP; 15 s, of
+    /// which an alert takes 5 s; the dates of a certificate don't matter; an unknown identity is told; 10,000 sessions.
     fn default() -> Self {
         Self {
             suites: Suite::ALL.to_vec(),
             mtu: 1_232,
             handshake: Duration::from_secs(15),
+            grace: Duration::from_secs(5),
             expiry: Expiry::Accept,
             hides_identities: false,
             sessions: 10_000,
@@ -188,6 +192,8 @@ impl System {
             facts,
             now,
             patience: self.settings.handshake,
+            grace: self.settings.grace,
+            tells: !self.settings.hides_identities,
         })
     }
 

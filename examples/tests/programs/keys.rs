@@ -1,6 +1,12 @@
 //! Keys in the command lines and in what the programs print.
 
 #[cfg(any(feature = "dtls", feature = "dtls-openssl"))]
+use std::time::Instant;
+
+#[cfg(any(feature = "dtls", feature = "dtls-openssl"))]
+use lwm2m_examples::secure::library::{HANDSHAKE_WITHIN, LibraryName};
+
+#[cfg(any(feature = "dtls", feature = "dtls-openssl"))]
 use crate::support::device_at;
 use crate::support::{client, complaint, server};
 
@@ -52,6 +58,38 @@ fn a_socket_for_dtls_needs_keys() {
     assert_eq!(status, Some(1), "{told}");
     let expected = "--listen-secure: expected keys, such as --psk-file";
     assert!(told.contains(expected), "{told}");
+}
+
+#[cfg(any(feature = "dtls", feature = "dtls-openssl"))]
+#[test]
+fn a_wrong_key_and_an_unknown_identity_are_told_within_seconds_and_nobody_registers() {
+    let libraries = LibraryName::ALL.iter().map(ToString::to_string);
+    for library in libraries {
+        let library = ["--dtls-library", &library];
+        let keys = ["--psk-identity", "me", "--psk-key", "00010203"];
+        let secured = ["--listen-secure", "127.0.0.1:0"];
+        let (mut server, _) = server(&[&library[..], &secured, &keys].concat());
+        let line = server.expect("listening coaps://");
+        let uri = line.strip_prefix("listening ").unwrap();
+        for wrong in [("me", "00010204"), ("stranger", "00010203")] {
+            let keys = ["--psk-identity", wrong.0, "--psk-key", wrong.1];
+            let begun = Instant::now();
+            let mut device = client(&[&["--server", uri][..], &library, &keys].concat());
+            let told = device.expect("error 101 ");
+            let is_clear = told.contains("is the identity known, and the key the same?")
+                || told.contains("the identity is unknown there");
+            assert!(is_clear, "{told}");
+            device.expect("failed 101 register ");
+            server.expect("refused handshake from coaps://127.0.0.1:");
+            let taken = begun.elapsed();
+            assert!(taken < HANDSHAKE_WITHIN, "{taken:?}");
+        }
+        for endpoint in ["me", "stranger"] {
+            server.say(&format!("read {endpoint} /3/0"));
+            let told = server.expect("error ");
+            assert!(told.ends_with("is not registered"), "{told}");
+        }
+    }
 }
 
 #[cfg(any(feature = "dtls", feature = "dtls-openssl"))]

@@ -5,6 +5,7 @@ use core::time::Duration;
 use lwm2m_core::Instant;
 use lwm2m_examples::secure::{
     client::FailedBecause,
+    library::{GRACE, HANDSHAKE_WITHIN},
     pure::{Pure, PureOptions},
     server::{SecurePeer, SessionNews},
     session::{Refusal, SessionError},
@@ -19,23 +20,33 @@ use lwm2m_statemachine::{
 };
 
 use crate::{
-    keys::key,
-    world::{ACCOUNT, DAY, SERVER, World, device, known_certificate, known_psk, psk},
+    keys::{certified, key, server_credentials},
+    world::{ACCOUNT, DAY, SERVER, Setup, URI, World, device, known_certificate, known_psk, psk},
 };
 
-/// A device that isn't let in, whose handshakes may take ten seconds.
-fn turned_away(account: typed::Security) -> World {
-    let mut world = World::new(1, Link::default(), account.clone());
+/// `decrypt_error` and `bad_certificate` (RFC 5246 §7.2.2).
+const DECRYPT_ERROR: u8 = 51;
+const BAD_CERTIFICATE: u8 = 42;
+
+/// Those of the programs.
+fn told(tells_refusal: bool) -> PureOptions {
     let mut options = PureOptions::default();
-    options.handshake_within = Duration::from_secs(10);
-    let at = world.network.address(world.server);
-    let stack = Pure::client(options);
-    let client = world.client;
-    world
-        .network
-        .reboot(client, device("device", account, at, stack));
+    options.handshake_within = HANDSHAKE_WITHIN;
+    options.grace = GRACE;
+    options.tells_refusal = tells_refusal;
+    options
+}
+
+/// A device that isn't let in by a server that says so or doesn't, after as many seconds.
+fn turned_away(account: typed::Security, says_so: bool, seconds: u64) -> World {
+    let setup = Setup {
+        server: Pure::server(told(says_so), &server_credentials()).unwrap(),
+        client: Pure::client(told(says_so)),
+        ..Setup::default()
+    };
+    let mut world = World::set_up(1, Link::default(), account, &setup);
     world.start();
-    world.network.run_for(Duration::from_secs(11));
+    world.network.run_for(Duration::from_secs(seconds));
     let server = world.network.node(world.server);
     assert_eq!(server.machine.server.usage().registrations, 0);
     world
@@ -43,16 +54,9 @@ fn turned_away(account: typed::Security) -> World {
 
 #[test]
 fn another_key_is_told_within_seconds_at_both_ends() {
-    let mut world = turned_away(psk("device", &key(9)));
-    let failures = world.failures();
-    let reasons: Vec<_> = failures.iter().map(|failure| &failure.reason).collect();
-    let timeout = FailedBecause::Session(SessionError::Timeout);
-    assert_eq!(reasons, [&timeout]);
-    let news = world.news();
-    assert!(
-        matches!(&*news, [SessionNews::Failed { .. }, ..]),
-        "{news:?}"
-    );
+    let mut world = turned_away(psk("device", &key(9)), true, 5);
+    assert_eq!(reasons(&mut world), [SessionError::Alert(DECRYPT_ERROR)]);
+    assert_eq!(refusals(&mut world), [SessionError::Unreadable]);
     // The Client tries again.
     let device = &world.network.node(world.client).application;
     let failed = |event: &ClientEvent| {
@@ -70,21 +74,62 @@ fn another_key_is_told_within_seconds_at_both_ends() {
 
 #[test]
 fn an_unknown_identity_is_told_within_seconds_at_both_ends() {
-    let mut world = turned_away(psk("nobody", &key(1)));
-    let failures = world.failures();
-    assert_eq!(failures.len(), 1, "{failures:?}");
-    let news = world.news();
+    let mut world = turned_away(psk("nobody", &key(1)), true, 5);
+    // As another key is told.
+    assert_eq!(reasons(&mut world), [SessionError::Alert(DECRYPT_ERROR)]);
     let unknown = SessionError::Refused(Refusal::UnknownIdentity);
-    assert!(
-        matches!(&*news, [SessionNews::Failed { why, .. }, ..] if *why == unknown),
-        "{news:?}"
-    );
+    assert_eq!(refusals(&mut world), [unknown]);
+}
+
+#[test]
+fn a_server_that_says_nothing_is_given_up_when_the_time_is_over() {
+    for account in [psk("device", &key(9)), psk("nobody", &key(1))] {
+        let mut world = turned_away(account, false, 9);
+        assert_eq!(reasons(&mut world), []);
+        assert_eq!(refusals(&mut world).len(), 1);
+        world.network.run_for(Duration::from_secs(1));
+        assert_eq!(reasons(&mut world), [SessionError::Timeout]);
+    }
+}
+
+#[test]
+fn a_certificate_that_is_not_known_is_told_within_seconds_at_both_ends() {
+    let (stranger, server) = (certified("stranger"), certified("server"));
+    let keys = typed::Certificates {
+        certificate: &stranger.certificate,
+        private_key: &stranger.private_key,
+        server_certificate: &server.certificate,
+    };
+    let account = typed::Security::certificate(URI, SERVER, keys);
+    let mut world = turned_away(account, true, 3);
+    assert_eq!(reasons(&mut world), [SessionError::Alert(BAD_CERTIFICATE)]);
+    let refused = SessionError::Refused(Refusal::OtherCertificate);
+    assert_eq!(refusals(&mut world), [refused]);
+}
+
+/// Why the handshakes of the device have failed.
+fn reasons(world: &mut World) -> Vec<SessionError> {
+    let failures = world.failures().into_iter();
+    let reasons = failures.map(|failure| match failure.reason {
+        FailedBecause::Session(why) => why,
+        other => panic!("{other:?}"),
+    });
+    reasons.collect()
+}
+
+/// Why the server has refused handshakes.
+fn refusals(world: &mut World) -> Vec<SessionError> {
+    let news = world.news().into_iter();
+    let refusals = news.map(|news| match news {
+        SessionNews::Failed { why, .. } => why,
+        other => panic!("{other:?}"),
+    });
+    refusals.collect()
 }
 
 #[test]
 fn an_account_that_the_library_cannot_secure_is_told_at_once() {
-    let account =
-        typed::Security::raw_public_key(crate::world::URI, SERVER, [1; 91], [2; 138], [3; 91]);
+    let account = typed::Security::raw_public_key(URI, SERVER, [1; 91], [2; 138], [3; 91]);
     let mut world = World::new(1, Link::default(), account);
     world.start();
     let failures = world.failures();

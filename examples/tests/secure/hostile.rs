@@ -5,6 +5,7 @@ use core::time::Duration;
 use lwm2m_core::Instant;
 use lwm2m_examples::secure::{
     client::FailedBecause,
+    library::GRACE,
     pure::{Pure, PureOptions},
     record::{self, ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE, HELLO_VERIFY_REQUEST},
     server::{SecureDatagramError, SecureServer, Transport},
@@ -15,7 +16,10 @@ use lwm2m_simulation::{Address, Link};
 use lwm2m_statemachine::{Datagram, Machine, Server, ServerConfig};
 use proptest::prelude::*;
 
-use crate::world::{World, device, known_psk, server_stack};
+use crate::{
+    keys::server_credentials,
+    world::{Setup, World, device, known_certificate, known_psk, server_stack},
+};
 
 /// A record, with a header that may be a lie.
 fn record(content_type: u8, epoch: u16, sequence: u8, fragment: &[u8]) -> Vec<u8> {
@@ -165,12 +169,38 @@ fn an_alert_that_anybody_can_send_ends_no_handshake() {
 }
 
 #[test]
+fn an_alert_that_a_slow_peer_disproves_ends_no_handshake() {
+    let mut options = PureOptions::default();
+    options.grace = GRACE;
+    options.tells_refusal = true;
+    let setup = Setup {
+        server: Pure::server(options, &server_credentials()).unwrap(),
+        client: Pure::client(options),
+        ..Setup::default()
+    };
+    for account in [known_psk(), known_certificate()] {
+        // A handshake takes 4.2 s, longer than an alert may stand alone.
+        let link = Link::new(Duration::from_millis(700));
+        let mut world = World::set_up(1, link, account, &setup);
+        world.start();
+        for _ in 0..42 {
+            world.forge(&fatal_alert(51));
+            world.forge_to_client(&fatal_alert(51));
+            world.network.run_for(Duration::from_millis(100));
+        }
+        world.await_registration();
+        assert_eq!(world.failures(), []);
+        world.assert_read();
+    }
+}
+
+#[test]
 fn an_alert_is_the_reason_when_nothing_else_comes() {
     let mut world = World::new(1, Link::default(), known_psk());
     let (client, server) = (world.client, world.server);
     let at = world.network.address(server);
     let mut options = PureOptions::default();
-    options.handshake_within = Duration::from_secs(10);
+    options.grace = GRACE;
     let stack = Pure::client(options);
     world
         .network
@@ -179,9 +209,11 @@ fn an_alert_is_the_reason_when_nothing_else_comes() {
     world.start();
     world.network.link(server, client).partitioned = false;
     world.forge_to_client(&fatal_alert(40));
-    world.network.run_for(Duration::from_secs(9));
+    world
+        .network
+        .run_for(GRACE.saturating_sub(Duration::from_millis(1)));
     assert_eq!(world.failures(), []);
-    world.network.run_for(Duration::from_secs(2));
+    world.network.run_for(Duration::from_secs(1));
     let failures = world.failures();
     let reasons: Vec<_> = failures.iter().map(|failure| &failure.reason).collect();
     let alert = FailedBecause::Session(SessionError::Alert(40));

@@ -7,13 +7,17 @@ use lwm2m_core::Instant;
 use lwm2m_examples::secure::credentials::{
     ClientCredentials, Expiry, OwnCertificate, ServerCredentials,
 };
+use lwm2m_examples::secure::record::ALERT;
 use lwm2m_examples::secure::session::{DtlsSession, DtlsStack, Refusal, SessionError, StackError};
+use lwm2m_examples::secure::suite::Suite;
 use lwm2m_examples::secure::system::{LEAST_MTU, POLL, Settings, System};
 
 use super::support::{CLOCK, HOST, IDENTITY, NOW, Pair, Paper, World, psk};
 
 /// `handshake_failure` (RFC 5246 §7.2.2).
 const HANDSHAKE_FAILURE: u8 = 40;
+/// `decrypt_error` (RFC 5246 §7.2.2).
+const DECRYPT_ERROR: u8 = 51;
 /// `unknown_psk_identity` (RFC 4279 §2).
 const UNKNOWN_PSK_IDENTITY: u8 = 115;
 
@@ -31,19 +35,71 @@ fn wait_for_the_end(pair: &mut Pair) {
     }
 }
 
-#[test]
-fn another_key_ends_with_the_time() {
-    let world = World::new();
-    let credentials = ClientCredentials::PreSharedKey {
+fn another_key() -> ClientCredentials {
+    ClientCredentials::PreSharedKey {
         identity: IDENTITY.to_vec(),
         key: vec![0x43; 16],
-    };
-    let mut pair = world.pair(&credentials);
+    }
+}
+
+#[test]
+fn another_key_is_told_after_a_while_at_both_ends() {
+    let world = World::new();
+    let mut pair = world.pair(&another_key());
     assert_eq!((&pair.client.error, &pair.server.error), (&None, &None));
+    // Until then another message of the client may come.
+    let told = NOW + Settings::default().grace;
+    let before = Instant::from_millis(told.as_millis() - 1);
+    pair.server.wait(before);
+    assert_eq!(pair.server.error, None);
+    pair.server.out.clear();
+    pair.server.wait(told);
+    assert_eq!(pair.server.error, Some(SessionError::Unreadable));
+    assert_eq!(pair.server.out.len(), 1);
+    pair.pass_to_client(told);
+    assert_eq!(pair.client.error, None);
+    pair.client.wait(told + Settings::default().grace);
+    let alert = SessionError::Alert(DECRYPT_ERROR);
+    assert_eq!(pair.client.error, Some(alert));
+    assert!(pair.client.connected.is_none() && pair.server.connected.is_none());
+}
+
+#[test]
+fn another_key_ends_with_the_time_if_the_server_says_nothing() {
+    let mut world = World::new();
+    world.settings.hides_identities = true;
+    let mut pair = world.pair(&another_key());
     wait_for_the_end(&mut pair);
     assert_eq!(pair.client.error, Some(SessionError::Timeout));
-    assert_eq!(pair.server.error, Some(SessionError::Timeout));
-    assert!(pair.client.connected.is_none() && pair.server.connected.is_none());
+    assert_eq!(pair.server.error, Some(SessionError::Unreadable));
+    let of_alert = |sent: &Vec<u8>| sent.first() == Some(&ALERT);
+    assert!(!pair.server.out.iter().any(of_alert));
+}
+
+#[test]
+fn a_forged_last_message_does_not_keep_a_client_out_whose_own_comes_in_time() {
+    for suite in [Suite::PskAes128Ccm8, Suite::PskAes128CbcSha256] {
+        let world = World::offering(&[suite]);
+        let (mut client, mut server) = (world.client_stack(), world.server_stack());
+        let mut pair = Pair::try_begin(&mut client, &mut server, &psk()).unwrap();
+        for _ in 0..2 {
+            pair.pass_to_server(NOW);
+            while pair.pass_to_client(NOW) {}
+        }
+        // The client's last flight: its Finished is the only sealed record.
+        let flight: Vec<_> = pair.client.out.drain(..).collect();
+        for datagram in &flight {
+            let mut forged = datagram.clone();
+            *forged.last_mut().unwrap() ^= 1;
+            pair.server.take(NOW, &forged);
+        }
+        assert!(pair.server.connected.is_none() && pair.server.error.is_none());
+        let later = Instant::from_millis((NOW + Settings::default().grace).as_millis() - 1);
+        pair.server.wait(later);
+        pair.client.out.extend(flight);
+        pair.settle(later);
+        pair.assert_works();
+    }
 }
 
 #[test]

@@ -175,7 +175,7 @@ fn an_alert_that_nothing_disproves_ends_a_handshake_before_its_time() {
     let (mut client, mut server) = (world.client_stack(), world.server_stack());
     let mut pair = Pair::try_begin(&mut client, &mut server, &psk()).unwrap();
     pair.client.take(NOW, &record(21, 0, 7, &[2, 40]));
-    let until = NOW + Settings::default().handshake / 3;
+    let until = NOW + Settings::default().grace;
     let before = Instant::from_millis(until.as_millis() - 1);
     pair.client.wait(before);
     assert_eq!(pair.client.error, None);
@@ -200,7 +200,7 @@ fn an_alert_is_disproved_when_the_handshake_goes_on() {
             }
             pair.pass_to_client(NOW);
         }
-        pair.client.wait(NOW + Settings::default().handshake / 3);
+        pair.client.wait(NOW + Settings::default().grace);
         assert_eq!(pair.client.error, None, "{followed_by}");
         pair.settle(NOW);
         pair.assert_works();

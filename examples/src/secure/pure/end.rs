@@ -8,12 +8,14 @@ use lwm2m_core::Instant;
 
 use super::{
     clock::Clock,
+    options::PureOptions,
     server::{self, Asked, Server},
 };
 use crate::secure::{
+    alert::{DECRYPT_ERROR, of_refusal},
     certificate::{self, ExpectedServer, Expiry},
     credentials::ProvenIdentity,
-    record::{self, ALERT},
+    record::{self, ALERT, CHANGE_CIPHER_SPEC, HANDSHAKE},
     session::{DtlsSession, Output, Refusal, SessionError, StackError},
 };
 
@@ -40,10 +42,14 @@ struct Handshake {
     outputs: Vec<Held>,
     /// What speaks against success. Nobody has to hold a key to send such a thing, so it waits.
     trouble: Option<SessionError>,
-    /// How long trouble may last, but for alerts.
+    /// How long trouble may last, and an alert stand alone.
     grace: Duration,
     /// When the trouble ends the handshake.
     give_up: Option<Instant>,
+    /// An alert without protection, and when it ends the handshake if that doesn't go on.
+    alert: Option<(SessionError, Instant)>,
+    /// Whether the peer is told that it isn't accepted.
+    tells: bool,
 }
 
 enum Held {
@@ -80,27 +86,26 @@ impl PureSession {
         clock: Clock,
         mut dtls: Dtls,
         role: Role,
-        within: Duration,
+        options: &PureOptions,
     ) -> Result<Self, StackError> {
         dtls.set_active(true);
-        let mut session = Self::new(clock, Some(dtls), role, within);
+        let mut session = Self::new(clock, Some(dtls), role, options);
         let begun = session.handle_timeout(now);
         begun.map_err(|error| StackError::Library(error.to_string()))?;
         Ok(session)
     }
 
     pub(super) fn accept(clock: Clock, shared: Arc<Server>) -> Self {
-        let within = shared.handshake_within();
+        let options = *shared.options();
         let role = Role::Server {
             shared,
             identity: None,
             certificate: None,
         };
-        Self::new(clock, None, role, within)
+        Self::new(clock, None, role, &options)
     }
 
-    /// `within`: how long the handshake may take.
-    fn new(clock: Clock, dtls: Option<Dtls>, role: Role, within: Duration) -> Self {
+    fn new(clock: Clock, dtls: Option<Dtls>, role: Role, options: &PureOptions) -> Self {
         Self {
             dtls,
             clock,
@@ -110,8 +115,10 @@ impl PureSession {
                 is_complete: false,
                 outputs: Vec::new(),
                 trouble: None,
-                grace: within / 4,
+                grace: options.grace,
                 give_up: None,
+                alert: None,
+                tells: options.tells_refusal,
             })),
         }
     }
@@ -137,12 +144,15 @@ impl PureSession {
         };
         handshake.role.bind_identity();
         let judged = match result {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                handshake.disprove_alert(datagram);
+                Ok(())
+            }
             Err(error) => handshake.judge(now, &error, datagram),
         };
         let concluded = judged.and_then(|()| handshake.take_outputs(now, self.clock, dtls));
-        if concluded.is_err() {
-            handshake.outputs.clear();
+        if let Err(error) = &concluded {
+            handshake.end(error);
             self.dtls = None;
         }
         concluded
@@ -166,7 +176,10 @@ impl DtlsSession for PureSession {
         let Some(dtls) = &mut self.dtls else {
             return Ok(());
         };
-        if let Some(error) = self.handshake.as_mut().and_then(|it| it.overdue(now)) {
+        if let Some(handshake) = &mut self.handshake
+            && let Some(error) = handshake.overdue(now)
+        {
+            handshake.end(&error);
             self.dtls = None;
             return Err(error);
         }
@@ -177,7 +190,8 @@ impl DtlsSession for PureSession {
     fn poll_timeout(&self) -> Option<Instant> {
         // An established session has no timers.
         let handshake = self.handshake.as_ref()?;
-        let deadlines = [handshake.deadline, handshake.give_up];
+        let alert = handshake.alert.as_ref().map(|(_, until)| *until);
+        let deadlines = [handshake.deadline, handshake.give_up, alert];
         deadlines.into_iter().flatten().min()
     }
 
@@ -235,8 +249,8 @@ impl fmt::Debug for PureSession {
 
 impl Handshake {
     /// What an error means. One that anybody can cause without a key ends nothing at once, however often
-    /// it comes: an unprotected alert waits until time is over, and anything else for a part of it. A
-    /// genuine peer goes on meanwhile.
+    /// it comes: after an unprotected alert the handshake has a while to go on, and after anything else to be
+    /// complete. A genuine peer goes on meanwhile.
     fn judge(&mut self, now: Instant, error: &Error, datagram: &[u8]) -> Result<(), SessionError> {
         let unprotected =
             |record: record::Record<'_>| record.content_type == ALERT && record.epoch == 0;
@@ -244,7 +258,8 @@ impl Handshake {
         match error {
             SessionError::Timeout => Err(self.reason().unwrap_or(error)),
             SessionError::Alert(_) if record::records(datagram).any(unprotected) => {
-                self.trouble.get_or_insert(error);
+                let until = now + self.grace;
+                self.alert.get_or_insert((error, until));
                 Ok(())
             }
             SessionError::Alert(_) | SessionError::Incompatible(_) => Err(error),
@@ -258,10 +273,35 @@ impl Handshake {
         }
     }
 
+    /// A peer that sends an alert says nothing after it. So one that goes on didn't send it.
+    fn disprove_alert(&mut self, datagram: &[u8]) {
+        let goes_on = |record: record::Record<'_>| {
+            matches!(record.content_type, HANDSHAKE | CHANGE_CIPHER_SPEC)
+        };
+        if record::records(datagram).any(goes_on) {
+            self.alert = None;
+        }
+    }
+
     /// Why the handshake is over, if it has been in trouble for too long.
     fn overdue(&mut self, now: Instant) -> Option<SessionError> {
-        self.give_up.filter(|at| *at <= now)?;
-        self.reason()
+        let alert = self.alert.as_ref().map(|(_, until)| *until);
+        let mut ends = [self.give_up, alert].into_iter().flatten();
+        ends.any(|at| at <= now).then(|| self.reason()).flatten()
+    }
+
+    /// The handshake is over. Nothing of it leaves any more, but the reason, if the peer is told it.
+    fn end(&mut self, why: &SessionError) {
+        self.outputs.clear();
+        let alert = match why {
+            SessionError::Unreadable => DECRYPT_ERROR,
+            SessionError::Refused(refusal) => of_refusal(*refusal),
+            _ => return,
+        };
+        if self.tells {
+            let alert = record::fatal_alert(alert);
+            self.outputs.push(Held::Datagram(alert));
+        }
     }
 
     /// Why the handshake fails, as far as that is known. An unknown identity fails as late as a wrong
@@ -270,7 +310,8 @@ impl Handshake {
         if self.role.is_unknown() {
             return Some(SessionError::Refused(Refusal::UnknownIdentity));
         }
-        self.trouble.take()
+        let alert = self.alert.take().map(|(alert, _)| alert);
+        self.trouble.take().or(alert)
     }
 
     fn take_outputs(
@@ -349,6 +390,10 @@ impl Role {
                 | SecurityError::NoMutuallyAcceptableCipherSuite,
             ) if matches!(self, Self::Server { .. }) => {
                 SessionError::Incompatible(error.to_string())
+            }
+            // Of a client, the first message under a key is the last one of its handshake.
+            Error::CryptoError(_) if matches!(self, Self::Server { .. }) => {
+                SessionError::Unreadable
             }
             error => session_error(error),
         }

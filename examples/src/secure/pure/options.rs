@@ -31,11 +31,15 @@ pub struct PureOptions {
     /// long. 1 s by default (RFC 6347 §4.2.4.1); over SMS it is 9 s (TS 7.2.2).
     pub first_timeout: Duration,
     /// How long a handshake may take, 40 s by default. A server that doesn't know the identity, or has
-    /// another key, says nothing, so a program that shall tell soon needs less.
-    ///
-    /// After something that the library can't make sense of, such as records under another key, a
-    /// handshake has a quarter of this time to be complete nevertheless.
+    /// another key, may say nothing, so a program that shall tell soon needs less.
     pub handshake_within: Duration,
+    /// After something that the library can't make sense of, such as records under another key, a
+    /// handshake has this time to be complete nevertheless, and after an alert without protection it has this time to
+    /// go on; 10 s by default. It should be longer than the peer takes to send a flight again.
+    pub grace: Duration,
+    /// Whether a peer that isn't accepted is told by an alert without protection, an unknown identity and another key
+    /// in the same way and after the same time; not by default.
+    pub tells_refusal: bool,
     /// What a Client does with the dates of the server's certificate.
     pub expiry: Expiry,
 }
@@ -52,6 +56,7 @@ impl PureOptions {
             mtu: SHORT_MESSAGE,
             first_timeout: Duration::from_secs(9),
             handshake_within: Duration::from_secs(240),
+            grace: Duration::from_secs(60),
             ..Self::default()
         }
     }
@@ -63,6 +68,8 @@ impl Default for PureOptions {
             mtu: 1150,
             first_timeout: Duration::from_secs(1),
             handshake_within: Duration::from_secs(40),
+            grace: Duration::from_secs(10),
+            tells_refusal: false,
             expiry: Expiry::Accept,
         }
     }

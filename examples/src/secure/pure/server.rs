@@ -1,6 +1,6 @@
 //! What all sessions of a server share.
 
-use core::{cell::RefCell, panic::AssertUnwindSafe, time::Duration};
+use core::{cell::RefCell, panic::AssertUnwindSafe};
 use std::{sync::Arc, time};
 
 use dimpl::{Config, Dtls, DtlsCertificate, PskResolver, crypto::Dtls12CipherSuite};
@@ -17,6 +17,7 @@ const PSK_SUITE: Dtls12CipherSuite = Dtls12CipherSuite::PSK_AES128_CCM_8;
 
 /// The keys of a server, ready for use.
 pub(super) struct Server {
+    options: PureOptions,
     config: Arc<Config>,
     certificate: Option<DtlsCertificate>,
     keys: Arc<Keys>,
@@ -60,6 +61,7 @@ impl Server {
             .map(|own| own_certificate(&config, &own.certificate, &own.private_key))
             .transpose()?;
         Ok(Self {
+            options: *options,
             config,
             certificate,
             keys,
@@ -80,9 +82,9 @@ impl Server {
         }
     }
 
-    /// How long a handshake may take.
-    pub(super) fn handshake_within(&self) -> Duration {
-        self.config.handshake_timeout()
+    /// How its sessions behave.
+    pub(super) const fn options(&self) -> &PureOptions {
+        &self.options
     }
 
     /// Whom this certificate names, if it is accepted.

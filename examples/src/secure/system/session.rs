@@ -15,7 +15,9 @@ use super::cookie::{Baker, Taste};
 use super::kept::{Facts, OfAccount, OfAccounts};
 use super::wire::{Sieve, Sifted, Wire};
 use super::{POLL, library, words};
+use crate::secure::alert::DECRYPT_ERROR;
 use crate::secure::credentials::ProvenIdentity;
+use crate::secure::record;
 use crate::secure::session::{DtlsSession, Output, Refusal, SessionError, StackError};
 
 /// The longest fragment of a record (RFC 5246 §6.2.1).
@@ -27,6 +29,9 @@ pub(super) struct Start {
     pub(super) facts: Arc<Facts>,
     pub(super) now: Instant,
     pub(super) patience: Duration,
+    pub(super) grace: Duration,
+    /// Whether a server tells by an alert that it can't read the client's last message.
+    pub(super) tells: bool,
 }
 
 /// Which end of the session this is.
@@ -49,8 +54,12 @@ struct Handshake {
     deadline: Instant,
     /// When OpenSSL is asked next whether it has to retransmit.
     poll: Instant,
-    /// How long an alert may stand alone.
+    /// How long an alert may stand alone, and how long another message is waited for after one that can't be read.
     grace: Duration,
+    /// Whether a sealed record has come.
+    is_sealed: bool,
+    /// Until when a server waits for another last message, since it couldn't read the one that came.
+    unreadable: Option<Instant>,
     /// An alert without protection, and until when something else from the peer disproves it.
     alert: Option<(u8, Instant)>,
 }
@@ -63,13 +72,17 @@ impl Handshake {
             .filter(|&(_, until)| now >= until.min(self.deadline));
         match alert {
             Some((alert, _)) => Some(SessionError::Alert(alert)),
+            None if self.unreadable.is_some_and(|until| now >= until) => {
+                Some(SessionError::Unreadable)
+            }
             None => (now >= self.deadline).then_some(SessionError::Timeout),
         }
     }
 
     fn next(&self) -> Instant {
         let alert = self.alert.map_or(Instant::MAX, |(_, until)| until);
-        self.deadline.min(self.poll).min(alert)
+        let unreadable = self.unreadable.unwrap_or(Instant::MAX);
+        self.deadline.min(self.poll).min(alert).min(unreadable)
     }
 }
 
@@ -93,6 +106,7 @@ pub struct SystemSession {
     events: VecDeque<Event>,
     /// How long a payload may be, by the datagrams up to now.
     room: usize,
+    tells: bool,
 }
 
 impl fmt::Debug for SystemSession {
@@ -114,6 +128,8 @@ impl SystemSession {
             facts,
             now,
             patience,
+            grace,
+            tells,
         } = start;
         let expected = expected.map(Arc::new);
         if let Some(expected) = &expected {
@@ -131,12 +147,15 @@ impl SystemSession {
             phase: Phase::Handshake(Handshake {
                 deadline: now + patience,
                 poll: now + POLL,
-                grace: patience / 3,
+                grace,
+                is_sealed: false,
+                unreadable: None,
                 alert: None,
             }),
             sieve: Sieve::default(),
             events: VecDeque::new(),
             room: 0,
+            tells,
         };
         // The ClientHello of a client; a server does nothing yet.
         let begun = session.shake(now);
@@ -155,7 +174,23 @@ impl SystemSession {
         {
             handshake.alert = None;
         }
+        self.judge_last(now);
         Ok(())
+    }
+
+    /// A server that has a sealed record and waits for the client's Finished couldn't read that: OpenSSL drops it
+    /// without a word. Anybody can send such a record, so the client has a while to send another one.
+    fn judge_last(&mut self, now: Instant) {
+        /// What OpenSSL calls its state once the ChangeCipherSpec of the peer has come.
+        const WAITS_FOR_FINISHED: &str = "SSLv3/TLS read change cipher spec";
+        let waits = self.tls.ssl().state_string_long() == WAITS_FOR_FINISHED;
+        if let (Role::Server(_), Phase::Handshake(handshake)) = (&self.role, &mut self.phase)
+            && waits
+            && handshake.is_sealed
+        {
+            let until = now + handshake.grace;
+            handshake.unreadable.get_or_insert(until);
+        }
     }
 
     /// A step of the handshake: as far as the datagrams reach.
@@ -284,6 +319,9 @@ impl DtlsSession for SystemSession {
             }
         }
         let Sifted { records, alert } = self.sieve.sift(datagram);
+        if let Phase::Handshake(handshake) = &mut self.phase {
+            handshake.is_sealed |= record::records(&records).any(|record| record.epoch > 0);
+        }
         if !records.is_empty() && !matches!(self.phase, Phase::Over) {
             self.room = room_for(self.room, records.len());
             self.tls.get_mut().push(records);
@@ -305,6 +343,10 @@ impl DtlsSession for SystemSession {
         };
         if let Some(error) = handshake.end(now) {
             self.end();
+            if self.tells && error == SessionError::Unreadable {
+                let alert = record::fatal_alert(DECRYPT_ERROR);
+                self.events.push_back(Event::Datagram(alert));
+            }
             let refusal = self.facts.refusal();
             return Err(refusal.map_or(error, SessionError::Refused));
         }
