@@ -11,7 +11,7 @@ use lwm2m_core::{Code, ContentFormat, Method};
 use thiserror::Error;
 
 use super::{
-    message::{MessageType, Options},
+    message::{MessageRef, MessageType, Options},
     option::{BlockOption, OptionNumber, OptionSet, Uint},
     token::Token,
 };
@@ -138,6 +138,20 @@ impl MessageBuf {
             present: OptionSet::NONE,
             marker: 0,
         }
+    }
+
+    /// The same message as one that was written, with its code, options and payload.
+    pub(crate) fn copy_of(message: &MessageRef<'_>) -> Result<Self, OptionError> {
+        let payload = message.payload();
+        let options: usize = message.options().map(|(_, value)| value.len() + 1).sum();
+        let mut copy = Self::with_capacity(message.code(), options + payload.len() + 1);
+        for (number, value) in message.options() {
+            copy.option(number, value)?;
+        }
+        if !payload.is_empty() {
+            copy.payload(payload);
+        }
+        Ok(copy)
     }
 
     /// The bytes it takes.

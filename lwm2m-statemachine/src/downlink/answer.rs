@@ -16,6 +16,7 @@ use crate::coap::MessageRef;
 
 /// What is remembered of a call until its answer comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct PendingCall {
     pub(crate) operation: Operation,
     pub(crate) path: Path,

@@ -27,6 +27,7 @@ const SPARE_ROOM: usize = 64;
 
 /// The name of an entry; never used again. `C` is the handle of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Key<C> {
     pub(crate) client: C,
     pub(crate) serial: u64,
@@ -182,6 +183,25 @@ impl<C: Copy + Ord, T: Entry> Ledger<C, T> {
         }
         self.entries.insert(key, entry);
         key
+    }
+
+    /// The serial number of the next entry.
+    pub(crate) const fn serial(&self) -> u64 {
+        self.serial
+    }
+
+    /// Leaves these serial numbers out: they were given out before a restart.
+    pub(crate) fn begin_at(&mut self, serial: u64) {
+        self.serial = self.serial.max(serial);
+    }
+
+    /// Adds an entry under the key that it had before a restart.
+    pub(crate) fn restore(&mut self, key: Key<C>, entry: T) {
+        self.begin_at(key.serial.saturating_add(1));
+        if let Some(request) = entry.request() {
+            self.by_request.insert(request, key);
+        }
+        self.entries.insert(key, entry);
     }
 
     pub(crate) fn get(&self, key: Key<C>) -> Option<&T> {

@@ -35,7 +35,7 @@ pub(crate) use self::bootstrap::{BS, Command, bootstrap_links};
 pub(crate) use self::{
     answer::{PendingCall, content},
     call::Call,
-    ledger::{Cancelled, Entry, HeldRequest, Key, Ledger, PlacedCall, QueuedRequest},
+    ledger::{CallState, Cancelled, Entry, HeldRequest, Key, Ledger, PlacedCall, QueuedRequest},
 };
 #[cfg(any(feature = "server", feature = "bootstrap-server"))]
 pub use self::{

@@ -52,12 +52,20 @@ pub(crate) enum NameDenied {
 impl NamePolicy {
     /// Whether a client may use this name at all.
     pub(crate) fn check<P>(&self, origin: &Origin<'_, P>, name: &str) -> Result<(), NameDenied> {
-        match (origin.is_secure(), self.no_sec) {
-            (true, _) if self.allows(&origin.identity, name) => Ok(()),
-            (true, _) => Err(NameDenied::Identity),
-            (false, NoSec::Accept) => Ok(()),
-            (false, NoSec::Only(may)) if may(name) => Ok(()),
-            (false, NoSec::Only(_) | NoSec::Refuse) => Err(NameDenied::NoSec),
+        match origin.is_secure() {
+            true if self.allows(&origin.identity, name) => Ok(()),
+            true => Err(NameDenied::Identity),
+            false if self.serves_unproven(name) => Ok(()),
+            false => Err(NameDenied::NoSec),
+        }
+    }
+
+    /// Whether a client without a proven identity may use this name.
+    pub(crate) fn serves_unproven(&self, name: &str) -> bool {
+        match self.no_sec {
+            NoSec::Accept => true,
+            NoSec::Only(may) => may(name),
+            NoSec::Refuse => false,
         }
     }
 

@@ -79,6 +79,12 @@ pub enum Outcome<O> {
     /// The client's peer was gone before it answered: its secure session has ended, or the client is
     /// reached at another peer. The client may have received the request.
     PeerGone,
+    /// The server was [restarted](crate::server::Records::restore), and what became of it isn't known.
+    Restarted {
+        /// Whether it may have been sent: then the client may have received it, and it must not be done twice. If
+        /// not, there was no room for it after the restart.
+        sent: bool,
+    },
 }
 
 impl<O> From<FailureReason> for Outcome<O> {

@@ -14,7 +14,7 @@ pub(crate) struct Past {
 
 impl Past {
     /// So long before this moment.
-    #[cfg(feature = "client")]
+    #[cfg(any(feature = "client", feature = "server"))]
     pub(crate) fn before(now: Instant, age: Duration) -> Self {
         let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
         let Self { millis } = now.into();
@@ -31,7 +31,7 @@ impl Past {
     }
 
     /// The moment that is so much later; [`Instant::ZERO`] if that was before the clock began.
-    #[cfg(feature = "client")]
+    #[cfg(any(feature = "client", feature = "server"))]
     pub(crate) fn after(self, duration: Duration) -> Instant {
         if let Ok(millis) = u64::try_from(self.millis) {
             return Instant::from_millis(millis) + duration;
@@ -49,7 +49,7 @@ impl From<Instant> for Past {
     }
 }
 
-#[cfg(all(test, feature = "client"))]
+#[cfg(all(test, any(feature = "client", feature = "server")))]
 mod tests {
     use super::*;
 

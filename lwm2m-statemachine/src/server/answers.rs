@@ -162,6 +162,7 @@ impl<P: Peer> Server<P> {
         if !observing {
             self.calls.take_observation(observation);
             if is_over {
+                self.records().note(registration);
                 return;
             }
             let reason = if code.is_success() {

@@ -1,5 +1,7 @@
 //! Operations that wait for their answer, and observations.
 
+use alloc::boxed::Box;
+
 use lwm2m_core::{ContentFormat, Operation, Path};
 use thiserror::Error;
 
@@ -10,8 +12,8 @@ use super::{
 use crate::{
     coap::{self, RequestId, SendError},
     downlink::{
-        Call, Cancelled, Entry, HeldRequest, InvalidCall, Key, Ledger, PendingCall, PlacedCall,
-        QueuedRequest,
+        Call, CallState, Cancelled, Entry, HeldRequest, InvalidCall, Key, Ledger, PendingCall,
+        PlacedCall, QueuedRequest,
     },
     machine::{HandleState, Random},
 };
@@ -310,6 +312,74 @@ impl Calls {
     }
 }
 
+/// A restart of the server.
+impl Calls {
+    /// All operations of a registration, in the order in which they were made.
+    pub(super) fn all_of(
+        &self,
+        registration: RegistrationId,
+    ) -> impl Iterator<Item = (CallKey, &PlacedCall<RegistrationId>)> {
+        self.operations.entries_of(registration)
+    }
+
+    /// All observations of a registration, in the order in which they began.
+    pub(super) fn all_observations_of(
+        &self,
+        registration: RegistrationId,
+    ) -> impl Iterator<Item = (ObservationId, &Observation)> {
+        let observations = self.observations.entries_of(registration);
+        observations.map(|(key, observation)| (ObservationId(key), observation))
+    }
+
+    /// The serial numbers of the next operation, and of the next observation.
+    pub(super) const fn serials(&self) -> (u64, u64) {
+        (self.operations.serial(), self.observations.serial())
+    }
+
+    /// Leaves out the serial numbers that were given out before the restart.
+    pub(super) fn begin_at(&mut self, (operations, observations): (u64, u64)) {
+        self.operations.begin_at(operations);
+        self.observations.begin_at(observations);
+    }
+
+    /// Whether a registration may have one more observation.
+    pub(super) fn has_room_to_observe(&self, registration: RegistrationId) -> bool {
+        self.observations.of(registration).count() < self.most_observations
+    }
+
+    /// The request of an observation, also if it is over for the application.
+    pub(super) fn request_of(&self, ObservationId(key): ObservationId) -> Option<RequestId> {
+        Some(self.observations.get(key)?.request)
+    }
+
+    /// Adds an observation from before the restart.
+    pub(super) fn restore_observation(
+        &mut self,
+        ObservationId(key): ObservationId,
+        observation: Observation,
+    ) {
+        self.observations.restore(key, observation);
+    }
+
+    /// Adds a held operation from before the restart, if there is room.
+    pub(super) fn restore_held(
+        &mut self,
+        key: CallKey,
+        call: PendingCall,
+        held: HeldRequest<RegistrationId>,
+    ) -> Result<(), Overload> {
+        let size = held.size();
+        self.check_held(key.client, size)?;
+        if self.operations.of(key.client).count() >= self.most_operations {
+            return Err(Overload::Operations(self.most_operations));
+        }
+        self.held = (self.held.0 + 1, self.held.1 + size);
+        let state = CallState::Held(Box::new(held));
+        self.operations.restore(key, PlacedCall { call, state });
+        Ok(())
+    }
+}
+
 /// Operations that are held for clients in Queue Mode (TS 8.3).
 impl Calls {
     /// Holds a call, if there is room, behind the others of the client.
@@ -319,13 +389,20 @@ impl Calls {
         call: PendingCall,
         held: HeldRequest<RegistrationId>,
     ) -> Result<CallKey, Overload> {
+        let size = held.size();
+        self.check_held(registration, size)?;
+        self.held = (self.held.0 + 1, self.held.1 + size);
+        Ok(self.operations.hold(registration, call, held))
+    }
+
+    /// Whether there is room for a call to a client that takes so many bytes while it is held.
+    fn check_held(&self, registration: RegistrationId, size: usize) -> Result<(), Overload> {
         let QueueMode {
             operations,
             bytes,
             bytes_per_client,
             ..
         } = self.queue_mode;
-        let size = held.size();
         let others = self.operations.of(registration);
         let others: usize = others
             .filter_map(PlacedCall::held)
@@ -339,8 +416,7 @@ impl Calls {
                 return Err(Overload::HeldBytes(bound));
             }
         }
-        self.held = (self.held.0 + 1, self.held.1 + size);
-        Ok(self.operations.hold(registration, call, held))
+        Ok(())
     }
 
     /// The operations that are held for a client, in the order in which they were made.

@@ -48,8 +48,53 @@ pub struct ServerConfig {
     pub grace: Duration,
     /// How clients in Queue Mode are served (TS 8.3).
     pub queue_mode: QueueMode,
+    /// Whether the server tells which [records](super::Record) have changed, and what waits until they are stored.
+    /// It doesn't tell by default.
+    pub records: RecordKeeping,
     /// Bounds of what clients and the application can make the server hold.
     pub bounds: ServerBounds,
+}
+
+/// Whether the application keeps [records](super::Record), to be [restored](super::Records::restore) after the
+/// server has crashed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RecordKeeping {
+    /// It doesn't, or takes them when it ends the server.
+    #[default]
+    Off,
+    /// Each change is told by [`ServerEvent::Record`](super::ServerEvent::Record). Nothing waits for it: what happened
+    /// last may be forgotten by a crash, and a client may have to register anew.
+    Announced,
+    /// The same, and what is sent to a client waits until the changes before it are
+    /// [stored](super::Records::stored): the answer to its Register, Update or De-register, and the request of an
+    /// operation. So nothing that was acknowledged is forgotten, and nothing is done twice that may not be.
+    Durable(Holding),
+}
+
+/// How much waits until changes are stored, and for how long. What exceeds that is as if the network had lost it:
+/// what is confirmable is sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Holding {
+    /// Datagrams that wait, and as many changes that aren't stored and are told apart by their peers; if there are
+    /// more of these, datagrams to all peers wait. 10,000 by default.
+    pub datagrams: usize,
+    /// The bytes of these datagrams; 16 MiB by default.
+    pub bytes: usize,
+    /// What has waited for longer isn't sent any more; 2 s by default. That is ACK_TIMEOUT: then requests are
+    /// repeated, and for so long a client in Queue Mode is certainly awake when the server counts it as that.
+    pub longest: Duration,
+}
+
+impl Default for Holding {
+    fn default() -> Self {
+        Self {
+            datagrams: 10_000,
+            bytes: 1 << 24,
+            longest: Duration::from_secs(2),
+        }
+    }
 }
 
 /// How clients in Queue Mode are served (TS 8.3), and how much may wait for them in all.
@@ -199,6 +244,7 @@ impl ServerConfig {
             no_sec: NoSec::default(),
             grace: Duration::ZERO,
             queue_mode: QueueMode::default(),
+            records: RecordKeeping::default(),
             bounds: ServerBounds::default(),
         }
     }
@@ -213,6 +259,7 @@ impl fmt::Debug for ServerConfig {
             .field("no_sec", &self.no_sec)
             .field("grace", &self.grace)
             .field("queue_mode", &self.queue_mode)
+            .field("records", &self.records)
             .field("bounds", &self.bounds)
             .finish_non_exhaustive()
     }

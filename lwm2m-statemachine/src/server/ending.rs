@@ -17,6 +17,7 @@ impl<P: Peer> Server<P> {
         for departure in self.registrar.take_departures() {
             let (registration, was) = (departure.registration, departure.was);
             self.end_all_of(now, registration);
+            self.records().note_gone(registration, &was);
             self.events.push_back(match departure.evicted {
                 None => ServerEvent::Expired { registration, was },
                 Some(reason) => ServerEvent::Evicted {
@@ -83,6 +84,7 @@ impl<P: Peer> Server<P> {
             operation: ended.operation,
             outcome,
         });
+        self.records().note(ended.key.client);
     }
 
     pub(super) fn end_observation(&mut self, observation: ObservationId, reason: EndReason) {
@@ -91,5 +93,6 @@ impl<P: Peer> Server<P> {
             observation,
             reason,
         });
+        self.records().note(observation.registration());
     }
 }

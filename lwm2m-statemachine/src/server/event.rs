@@ -6,7 +6,7 @@ use lwm2m_core::{Code, codec::Content};
 use thiserror::Error;
 
 use super::{
-    id::{ObservationId, OperationId, RegistrationId},
+    id::{ObservationId, OperationId, RegistrationId, Revision},
     registrar::{Changes, EvictionReason, Refusal, Registration},
 };
 use crate::{
@@ -128,6 +128,25 @@ pub enum ServerEvent<P> {
     /// There is one such event for each refused request, whoever sent it. Drain the events after
     /// each datagram, so that they don't pile up.
     Refused(Refusal<P>),
+    /// The record of a client has changed: store it, or remove it (see
+    /// [`ServerConfig::records`](super::ServerConfig::records)). Store records under the endpoint name, since a new
+    /// registration takes the place of the one before.
+    ///
+    /// [Take](super::Records::get) the record when this event is handled: then it has all later changes, too, and
+    /// there is no other event for those. If there is none, a later event tells what has become of it. Handle these
+    /// events in their order, and call [`Records::stored`](super::Records::stored) once they are on disk.
+    ///
+    /// A notification isn't such a change, nor that a client in Queue Mode wakes or falls asleep.
+    Record {
+        /// The registration.
+        registration: RegistrationId,
+        /// Its Endpoint Client Name.
+        endpoint_name: Box<str>,
+        /// What has happened.
+        change: RecordChange,
+        /// The number of the change.
+        revision: Revision,
+    },
     /// An operation has ended. There is exactly one such event for each operation.
     Answered {
         /// The registration: the operation's own, or, if the operation had to wait, the one that has
@@ -158,6 +177,17 @@ pub enum ServerEvent<P> {
     },
 }
 
+/// What has happened to a record. There is one, or another one, or none, so it won't grow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordChange {
+    /// The client has registered.
+    New,
+    /// It is another one: of the registration, its operations or observations.
+    Changed,
+    /// The registration has ended.
+    Gone,
+}
+
 /// Why an observation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -181,6 +211,10 @@ pub enum EndReason {
     /// The registration ended.
     #[error("the registration has ended")]
     RegistrationGone,
+    /// The server was restarted, and the observation couldn't be [restored](crate::server::Records::restore): observe
+    /// again.
+    #[error("the server was restarted, and the observation could not be restored")]
+    Restarted,
 }
 
 #[cfg(test)]

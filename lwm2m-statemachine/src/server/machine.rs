@@ -29,6 +29,7 @@ impl<P: Peer> Server<P> {
         now: Instant,
         datagram: Datagram<'_, P>,
     ) -> Result<(), DatagramError> {
+        self.keeping.set_now(now);
         self.sleepers(now).handle_due(ENDED_AT_ONCE);
         let origin = Origin {
             peer: &datagram.from,
@@ -76,6 +77,7 @@ impl<P: Peer> Server<P> {
     /// At most 1,000 registrations expire in one call, and at most 1,000 clients fall asleep or operations
     /// reach their deadline; if there are more, [`poll_timeout`](Self::poll_timeout) asks for the next call at once.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.keeping.set_now(now);
         self.sleepers(now).handle_due(ENDED_AT_ONCE);
         self.endpoint.handle_timeout(now);
         self.handle_endpoint_events(now);
@@ -105,6 +107,7 @@ impl<P: Peer> Server<P> {
         self.endpoint.end_session(now, peer);
         self.handle_endpoint_events(now);
         for registration in clients {
+            self.records().note(registration);
             self.sleepers(now).go_on(registration);
         }
         self.handle_endpoint_events(now);
@@ -112,12 +115,28 @@ impl<P: Peer> Server<P> {
 
     /// The next datagram to send. Every call but the other polls may change it.
     pub fn poll_transmit(&mut self) -> Option<Transmit<'_, P>> {
-        self.endpoint.poll_transmit()
+        let endpoint = &mut self.endpoint;
+        let Some(gate) = self.keeping.gate() else {
+            return endpoint.poll_transmit();
+        };
+        gate.next(|bytes| {
+            let transmit = endpoint.poll_transmit()?;
+            bytes.extend_from_slice(transmit.payload);
+            Some(transmit.to)
+        })
     }
 
     /// The next event. Every call but the other polls may change it.
     pub fn poll_event(&mut self) -> Option<ServerEvent<P>> {
         let event = self.events.pop_front();
+        if let Some(ServerEvent::Record {
+            registration,
+            revision,
+            ..
+        }) = &event
+        {
+            self.keeping.polled(*registration, *revision);
+        }
         if event.is_none() && self.events.capacity() > SPARE_ROOM {
             self.events = VecDeque::new();
         }

@@ -105,9 +105,13 @@
 //!   and `ending` tells the application what has ended; `failing` hears of exchanges that fail.
 //! - `sending` hands an operation to the endpoint, `waking` does so while a client in Queue Mode is awake,
 //!   `handing_over` has what waits go on after a new Register, and `waiting` has the calls about it.
+//! - `record` is what of a client outlasts a restart of the server: `taking` makes it, `restoring` has the client go
+//!   on if it is sound (`recorded`). `announcing` tells which records have changed (`keeping`), and `gate` has
+//!   datagrams wait until these are stored.
 //!   `by_sms` has the operations over SMS, and `triggering` wakes clients that way, those in
 //!   `triggers`.
 
+mod announcing;
 mod answers;
 mod by_sms;
 mod calls;
@@ -116,31 +120,42 @@ mod definitions;
 mod ending;
 mod event;
 mod failing;
+mod gate;
 mod handing_over;
 mod id;
+mod keeping;
 mod machine;
 mod moving;
 mod operations;
 mod parts;
 mod queue;
+mod record;
+mod recorded;
 mod registrar;
 mod requests;
+mod restoring;
 mod sending;
+mod taking;
 mod triggering;
 mod triggers;
 mod waiting;
 mod waking;
 
 pub use self::{
+    announcing::Records,
     by_sms::BySms,
     calls::{CallError, Overload},
-    config::{QueueMode, ServerBounds, ServerConfig, UnknownParameters},
+    config::{Holding, QueueMode, RecordKeeping, ServerBounds, ServerConfig, UnknownParameters},
     definitions::ClientDefinitions,
-    event::{EndReason, Outcome, ServerEvent},
-    id::{ObservationId, OperationId, RegistrationId},
+    event::{EndReason, Outcome, RecordChange, ServerEvent},
+    gate::Unstored,
+    id::{ObservationId, OperationId, RegistrationId, Revision},
     parts::{Server, ServerUsage},
     queue::Presence,
-    registrar::{Changes, EvictionReason, Location, Refusal, RefusalReason, Registration},
+    record::Record,
+    registrar::{
+        Changes, EvictionReason, Location, RecordError, Refusal, RefusalReason, Registration,
+    },
     triggers::UpdateTrigger,
     waiting::{QueuedOperation, Waiting},
 };

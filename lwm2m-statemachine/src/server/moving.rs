@@ -38,6 +38,7 @@ impl<P: Peer> Server<P> {
     /// happens to a client without a proven identity.
     pub fn client_gone(&mut self, now: Instant, registration: RegistrationId) {
         if self.registrar.client_gone(registration) {
+            self.records().note(registration);
             let mut sleepers = self.sleepers(now);
             sleepers.leave_peer(registration);
             sleepers.go_on(registration);
@@ -80,6 +81,7 @@ impl<P: Peer> Server<P> {
         };
         if self.registrar.heard(origin, registration) {
             self.move_observations(now, registration);
+            self.records().note(registration);
             self.events
                 .push_back(ServerEvent::Reachable { registration });
         }

@@ -211,6 +211,7 @@ impl<P: Peer> Server<P> {
         call: &Call<'_>,
         way: Way<&P>,
     ) -> Result<OperationId, CallError> {
+        self.keeping.set_now(now);
         if self.registrar.expire_if_due(now, registration) {
             self.tell_departures(now);
         }
@@ -246,7 +247,11 @@ impl<P: Peer> Server<P> {
         let queued = QueuedRequest { message, cancels };
         let parts = (&mut self.calls, &mut self.endpoint);
         let call = (registration, call.pending());
-        let sent = sending::call(now, parts, (peer, channel), call, queued);
+        let peer = peer.clone();
+        let sent = sending::call(now, parts, (&peer, channel), call, queued);
+        if sent.is_ok() {
+            self.records().note_to(registration, &peer);
+        }
         // Blocks of a notification are lost if the observation has moved.
         self.handle_endpoint_events(now);
         sent

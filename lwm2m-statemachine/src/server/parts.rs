@@ -9,7 +9,9 @@ use super::{
     config::ServerConfig,
     definitions::ClientDefinitions,
     event::ServerEvent,
+    gate::Unstored,
     id::RegistrationId,
+    keeping::Keeping,
     queue::Queue,
     registrar::{Registrar, Registration},
     triggers::Triggers,
@@ -31,6 +33,7 @@ pub struct Server<P> {
     pub(super) calls: Calls,
     pub(super) queue: Queue,
     pub(super) triggers: Triggers<P>,
+    pub(super) keeping: Keeping<P>,
     pub(super) events: VecDeque<ServerEvent<P>>,
     pub(super) registry: Registry,
     /// How much memory an answer may take, in bytes.
@@ -59,6 +62,8 @@ pub struct ServerUsage {
     pub triggers: u64,
     /// Observations.
     pub observations: usize,
+    /// What waits until changes of records are stored.
+    pub unstored: Unstored,
     /// Events that were not polled yet.
     pub events: usize,
     /// What the endpoint holds.
@@ -93,6 +98,7 @@ impl<P: Peer> Server<P> {
         let registrar = Registrar::new(&config, &mut random, host_of);
         let calls = Calls::new(&config.bounds, config.queue_mode, &mut random);
         let queue = Queue::new(&config);
+        let keeping = Keeping::new(config.records, &mut random);
         let mut coap = config.coap;
         coap.seed = seed;
         // The first block decides whether a body is put together.
@@ -103,6 +109,7 @@ impl<P: Peer> Server<P> {
             calls,
             queue,
             triggers: Triggers::new(),
+            keeping,
             events: VecDeque::new(),
             registry: config.registry,
             largest_answer: config.bounds.answer,
@@ -170,6 +177,7 @@ impl<P: Peer> Server<P> {
             awake: self.queue.awake(),
             triggers: self.triggers.sent(),
             observations: self.calls.observations(),
+            unstored: self.keeping.usage(),
             events: self.events.len(),
             coap: self.endpoint.usage(),
         }

@@ -139,6 +139,21 @@ impl Queue {
         }
     }
 
+    /// How long this client is awake, if that isn't as for the others.
+    pub(super) fn awake_time(&self, client: RegistrationId) -> Option<Duration> {
+        self.awake_times.get(&client).copied()
+    }
+
+    /// A client is awake for so much longer, after a restart.
+    pub(super) fn restore(&mut self, now: Instant, client: RegistrationId, left: Duration) {
+        let most = self.awake_time(client).unwrap_or(self.awake_time);
+        let until = now + left.min(most);
+        let awake = Awake { until, timer: None };
+        let awake = self.awake.entry(client).or_insert(awake);
+        let timer = QueueTimer::Sleep(client);
+        self.timers.set(timer, &mut awake.timer, Some(until));
+    }
+
     /// A registration takes the place of another one of the same client.
     pub(super) fn replace(&mut self, old: RegistrationId, new: RegistrationId) {
         let time = self.awake_times.remove(&old);

@@ -34,6 +34,8 @@ impl<P: Peer> Server<P> {
                 registration,
                 replaced,
             } => {
+                // Before what else changes in its record.
+                self.records().note_new(registration);
                 let left = replaced.and_then(|old| self.replaced(now, old, registration));
                 self.events
                     .push_back(ServerEvent::Registered { registration });
@@ -57,11 +59,13 @@ impl<P: Peer> Server<P> {
                     registration,
                     changes,
                 });
+                self.records().note(registration);
                 self.tell_left(registration, left);
                 self.sleepers(now).registered(registration);
             }
             Effect::Deregistered(registration, was) => {
                 self.end_all_of(now, registration);
+                self.records().note_gone(registration, &was);
                 self.events
                     .push_back(ServerEvent::Deregistered { registration, was });
             }

@@ -95,6 +95,7 @@ impl<P: Peer> Sleepers<'_, P> {
         if let Some((_, observation, true)) = cancels {
             server.calls.take_observation(observation);
         }
+        server.records().note(key.client);
         Ok(())
     }
 
@@ -103,6 +104,7 @@ impl<P: Peer> Sleepers<'_, P> {
     /// and aren't rejected.
     pub(super) fn put_back(&mut self, key: CallKey, has_left: bool) {
         let (server, now) = (&mut *self.server, self.now);
+        server.records().note(key.client);
         let cancelled = server.calls.put_back(key, has_left);
         let Some(Cancelled::Saved(saved)) = cancelled else {
             server.calls.set_cancelled(key, cancelled);

@@ -67,8 +67,12 @@ impl<P: Peer> Server<P> {
             cancels: None,
         };
         let way = (&mut self.calls, &mut self.endpoint);
-        let there = (&by.peer, Channel::Sms);
+        let peer = by.peer.clone();
         let call = (registration, call.pending());
-        Some(sending::call(now, way, there, call, queued))
+        let sent = sending::call(now, way, (&peer, Channel::Sms), call, queued);
+        if sent.is_ok() {
+            self.records().note_to(registration, &peer);
+        }
+        Some(sent)
     }
 }

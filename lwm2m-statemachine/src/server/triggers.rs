@@ -15,6 +15,7 @@ const UPDATE_TRIGGER: ResourceId = ResourceId::new(8);
 
 /// How a client that is asleep is woken: see [`Waiting::set_trigger`](super::Waiting::set_trigger).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct UpdateTrigger<P> {
     /// The name of the client's [number](Registration::sms_number).
@@ -105,6 +106,27 @@ impl<P> Triggers<P> {
         by.filter(|_| triggered.sent.is_none())
     }
 
+    /// How a client is to be woken, and the trigger that was sent in this sleep.
+    pub(super) fn of(
+        &self,
+        client: RegistrationId,
+    ) -> (Option<&UpdateTrigger<P>>, Option<OperationId>) {
+        let triggered = self.clients.get(&client);
+        triggered.map_or((None, None), |known| (known.by.as_ref(), known.sent))
+    }
+
+    /// The same, after a restart. Nothing is under way then.
+    pub(super) fn restore(
+        &mut self,
+        client: RegistrationId,
+        (by, sent): (Option<UpdateTrigger<P>>, Option<OperationId>),
+    ) {
+        if by.is_some() || sent.is_some() {
+            let own = None;
+            self.clients.insert(client, Triggered { by, sent, own });
+        }
+    }
+
     /// A registration takes the place of another one of the same client. What is under way ends with the old
     /// one.
     pub(super) fn replace(&mut self, old: RegistrationId, new: RegistrationId) {
@@ -190,5 +212,6 @@ const fn is_unanswered(outcome: &Outcome) -> bool {
             | Outcome::DeadlinePassed { .. }
             | Outcome::Cancelled { .. }
             | Outcome::PeerGone
+            | Outcome::Restarted { .. }
     )
 }

@@ -106,6 +106,7 @@ impl<P: Peer> Waiting<'_, P> {
     ) -> Result<(), CallError> {
         let key = self.find(operation)?;
         self.server.queue.set_deadline(key, Some(deadline));
+        self.server.records().note(key.client);
         Ok(())
     }
 
@@ -137,6 +138,7 @@ impl<P: Peer> Waiting<'_, P> {
         let client = self.server.registrar.get(registration);
         client.ok_or(CallError::UnknownRegistration)?;
         self.server.queue.set_awake_time(registration, time);
+        self.server.records().note(registration);
         Ok(())
     }
 
@@ -191,6 +193,7 @@ impl<P: Peer> Waiting<'_, P> {
         let client = client.ok_or(CallError::UnknownRegistration)?;
         let Some(trigger) = trigger else {
             self.server.triggers.unset(registration);
+            self.server.records().note(registration);
             return Ok(());
         };
         if !client.has_sms() {
@@ -198,6 +201,7 @@ impl<P: Peer> Waiting<'_, P> {
         }
         trigger.path(client).ok_or(CallError::NoServerInstance)?;
         self.server.triggers.set(registration, trigger);
+        self.server.records().note(registration);
         self.server.sleepers(now).trigger(registration);
         self.server.handle_endpoint_events(now);
         Ok(())

@@ -42,6 +42,7 @@ impl<P: Peer> Sleepers<'_, P> {
         let key = server.calls.hold(registration, call, held)?;
         let deadline = server.queue.usual_deadline(self.now);
         server.queue.set_deadline(key, Some(deadline));
+        server.records().note(registration);
         self.send_next(registration);
         self.trigger(registration);
         Ok(OperationId(key))

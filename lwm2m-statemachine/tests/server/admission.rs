@@ -459,14 +459,14 @@ fn a_registration_without_a_sign_of_its_client_is_not_kept_for_136_years() {
     let (id, _) = world.register_as(&forever);
     assert_eq!(kept(&world, id), month);
     assert_eq!(update(&mut world, id, &[], b""), Code::CHANGED);
-    assert_eq!(kept(&world, id), u32::MAX.into());
+    assert_eq!(kept(&world, id), u64::from(u32::MAX));
     // By a proven identity.
     let mut world = World::new();
     let (id, _) = world.register_as(&Request {
         identity: Identity::Psk(b"device"),
         ..forever
     });
-    assert_eq!(kept(&world, id), u32::MAX.into());
+    assert_eq!(kept(&world, id), u64::from(u32::MAX));
 
     let mut world = World::new();
     world.register_as(&forever);

@@ -16,6 +16,8 @@ mod observations;
 mod operations;
 mod properties;
 mod queue;
+#[cfg(feature = "serde")]
+mod records;
 mod refusals;
 mod registration;
 mod support;

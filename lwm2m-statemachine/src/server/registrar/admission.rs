@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::{
     eviction::Standing,
+    pages::PAGE,
     policy::Policy,
     refusal::RefusalReason,
     registration::Registration,
@@ -113,6 +114,36 @@ impl<P: Peer> Admission<'_, P> {
             host: None,
         };
         self.make_room(&need)
+    }
+
+    /// Whether there is room for a registration from before a restart, under its handle. None is evicted for
+    /// it.
+    pub(super) fn admit_restored(
+        &self,
+        id: RegistrationId,
+        registration: &Registration<P>,
+    ) -> Result<(), RefusalReason> {
+        let standing = registration.contact.standing;
+        let unproven = standing != Standing::Proven;
+        let host = self.registrations.host_of(registration.peer());
+        let host = host.filter(|_| unproven);
+        let need = Need {
+            standing,
+            weight: weight(registration),
+            instead_of: None,
+            host,
+        };
+        let (bounds, index) = (&self.policy.bounds, usize::try_from(id.index));
+        // Handles are given out from the lowest number on.
+        let is_beyond = index.map_or(true, |index| index / PAGE > bounds.registrations / PAGE);
+        if is_beyond || self.full(&need).is_some() {
+            return Err(RefusalReason::NoRoom);
+        }
+        let most = bounds.registrations_per_host;
+        if host.is_some_and(|host| self.registrations.count_at(host) >= most) {
+            return Err(RefusalReason::Host(most));
+        }
+        Ok(())
     }
 
     /// Ends a registration if its time is over, even if no timeout was handled since. Returns whether

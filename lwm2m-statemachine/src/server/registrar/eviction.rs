@@ -16,6 +16,7 @@ const NONE: u32 = u32::MAX;
 
 /// What a client has shown of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) enum Standing {
     /// Nothing: the address of its Register may be forged.
     Unconfirmed,

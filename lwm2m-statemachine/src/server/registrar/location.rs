@@ -6,6 +6,8 @@ use core::{fmt, str};
 ///
 /// It prints as the path that the client was given.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(transparent))]
 pub struct Location(u64);
 
 /// The path where clients register, and the first segment of all locations (TS 8.2.4).

@@ -7,7 +7,7 @@
 //! - `policy` is what the application has decided, `admission` makes room for a registration.
 //! - `registrations` finds a registration by handle, name or location, and the next one that expires;
 //!   `eviction` orders those that may be evicted, `pages` stores them.
-//! - `registration`, `objects` and `parameters` are what one client said.
+//! - `registration`, `objects` and `parameters` are what one client said; `record` is that as plain data.
 
 mod admission;
 mod eviction;
@@ -16,11 +16,13 @@ mod objects;
 mod pages;
 mod parameters;
 mod policy;
+mod record;
 mod refusal;
 mod registration;
 mod registrations;
 
 use alloc::{boxed::Box, vec::Vec};
+use core::time::Duration;
 
 use lwm2m_core::{
     Code, ContentFormat, Instant, Method, Operation, Parameter, RegisterParameters,
@@ -35,10 +37,11 @@ use self::{
     registration::{Announced, Contact, OptionalParameters, Update},
     registrations::Registrations,
 };
-pub(super) use self::{admission::Departure, objects::ObjectList};
+pub(super) use self::{admission::Departure, objects::ObjectList, record::RegistrationRecord};
 pub use self::{
     admission::EvictionReason,
     location::Location,
+    record::RecordError,
     refusal::{Refusal, RefusalReason},
     registration::{Changes, Registration},
 };
@@ -355,8 +358,8 @@ impl<P: Peer> Registrar<P> {
                 peer_gone: false,
             },
             location: self.registrations.free_location(),
-            registered: now,
-            updated: now,
+            registered: now.into(),
+            updated: now.into(),
             expiry: now,
         };
         registration.expiry = self.policy.expiry(&registration);
@@ -533,6 +536,38 @@ impl<P: Peer> Registrar<P> {
                 registration.expiry = policy.expiry(registration);
             });
         }
+    }
+}
+
+/// A restart of the server.
+impl<P: Peer> Registrar<P> {
+    /// A registration as plain data.
+    pub(super) fn record(&self, now: Instant, id: RegistrationId) -> Option<RegistrationRecord<P>> {
+        let registration = self.registrations.get(id)?;
+        Some(RegistrationRecord::of(now, id, registration))
+    }
+
+    /// Restores a registration, if there is room. No other one is evicted for it. `downtime` is how old the record
+    /// is.
+    pub(super) fn restore(
+        &mut self,
+        now: Instant,
+        record: RegistrationRecord<P>,
+        downtime: Duration,
+    ) -> Result<RegistrationId, RecordError> {
+        let id = record.id;
+        let registration = record.registration(now, downtime, &self.policy)?;
+        let (known, location) = (&self.registrations, registration.location);
+        let name = known.hash_name(registration.endpoint_name());
+        let same_name = known.find_hashed(registration.endpoint_name(), name);
+        let same_location = known.find_location(location);
+        let others = [same_name, same_location, known.in_place_of(id)];
+        if others.iter().any(Option::is_some) {
+            return Err(RecordError::InUse);
+        }
+        self.admission(now).admit_restored(id, &registration)?;
+        let restored = self.registrations.restore(id, registration, name);
+        restored.map(|()| id).ok_or(RecordError::InUse)
     }
 }
 

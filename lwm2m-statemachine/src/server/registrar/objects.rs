@@ -1,6 +1,6 @@
 //! The Objects and Object Instances of a registration, in little memory (TS 5.3.1, 6.2.3, 8.2.2).
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
 use core::fmt;
 
 use lwm2m_core::{ContentFormat, InstanceId, ObjectId, Path, Version};
@@ -119,6 +119,10 @@ impl Links {
                 return Ok(());
             }
         };
+        self.add_place(place, limit)
+    }
+
+    fn add_place(&mut self, place: Entry, limit: usize) -> Result<(), RefusalReason> {
         if self.places.len() >= limit {
             return Err(RefusalReason::TooManyObjects(limit));
         }
@@ -162,6 +166,60 @@ impl Links {
             formats: u8::try_from(self.count).unwrap_or(0),
             details,
         }
+    }
+}
+
+/// A list as plain data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(super) struct ObjectsRecord {
+    places: Vec<Path>,
+    formats: Vec<ContentFormat>,
+    versions: Vec<(ObjectId, Version)>,
+    alternate_path: String,
+}
+
+/// A restart of the server.
+impl ObjectList {
+    /// The list as plain data.
+    pub(super) fn record(&self) -> ObjectsRecord {
+        let place = |(object, instance): (ObjectId, Option<InstanceId>)| {
+            instance.map_or(Path::Object(object), |id| Path::Instance(object, id))
+        };
+        let formats = self.formats().iter().map(|format| format.content_format());
+        let details = self.details.as_deref();
+        ObjectsRecord {
+            places: self.iter().map(place).collect(),
+            formats: formats.collect(),
+            versions: details.map_or_else(Vec::new, |details| details.versions.to_vec()),
+            alternate_path: self.alternate_path().prefix().into(),
+        }
+    }
+
+    /// The list of a record, which may be damaged: what no list has is left out.
+    pub(super) fn restored(
+        record: &ObjectsRecord,
+        bounds: &ServerBounds,
+    ) -> Result<Self, RefusalReason> {
+        let path = record.alternate_path.as_str();
+        let path = RootPath::new(path).map_or("", |root| root.prefix());
+        if path.len() > bounds.alternate_path {
+            return Err(RefusalReason::AlternatePath(bounds.alternate_path));
+        }
+        let mut links = Links::new(&[], bounds.objects);
+        for place in &record.places {
+            let (Some(object), instance) = (place.object(), place.instance()) else {
+                continue;
+            };
+            links.add_place(Entry::place(object, instance), bounds.objects)?;
+        }
+        for format in &record.formats {
+            links.add_format(Entry::format(*format));
+        }
+        // Each is of one place.
+        let versions = record.versions.iter().take(record.places.len());
+        links.versions.extend(versions);
+        Ok(links.finish(path))
     }
 }
 

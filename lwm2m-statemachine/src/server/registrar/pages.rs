@@ -3,7 +3,7 @@
 use alloc::{boxed::Box, collections::BTreeSet, vec::Vec};
 
 /// How many entries a page has: one bit of its map for each.
-const PAGE: usize = 32;
+pub(super) const PAGE: usize = 32;
 
 /// Entries under small numbers. It grows without moving entries, and holds only pages with entries:
 /// after a flood, the few entries that stay don't hold the memory of the many.
@@ -59,6 +59,26 @@ impl<T> Pages<T> {
         }
         self.length += 1;
         Some(index)
+    }
+
+    /// Adds an entry under this number, if that is free. It takes room for the numbers below as well.
+    pub(super) fn insert_at(&mut self, index: u32, value: T) -> Option<()> {
+        let (at, slot) = place(index);
+        if self.get(index).is_some() {
+            return None;
+        }
+        while self.all.len() <= at {
+            self.open.insert(self.all.len());
+            self.all.push(None);
+        }
+        let page = self.all.get_mut(at)?.get_or_insert_with(Box::default);
+        *page.entries.get_mut(slot)? = Some(value);
+        page.taken |= 1 << slot;
+        if page.taken == u32::MAX {
+            self.open.remove(&at);
+        }
+        self.length += 1;
+        Some(())
     }
 
     pub(super) fn get(&self, index: u32) -> Option<&T> {
@@ -159,6 +179,32 @@ mod tests {
                 prop_assert_eq!(pages.get(*index), Some(&*value));
                 prop_assert_eq!(pages.get_mut(*index), Some(value));
             }
+        }
+    }
+
+    proptest! {
+        /// In any order, and then as if they had always been there.
+        #[test]
+        fn entries_come_back_under_their_numbers(
+            numbers in prop::collection::vec(0_u32..400, 1..60),
+            more in 0_u32..100,
+        ) {
+            let (mut pages, mut model) = (Pages::default(), BTreeMap::new());
+            for index in numbers {
+                let is_free = model.insert(index, index).is_none();
+                prop_assert_eq!(pages.insert_at(index, index).is_some(), is_free);
+            }
+            for _ in 0..more {
+                let free = (0..).find(|index| !model.contains_key(index)).unwrap();
+                prop_assert_eq!(pages.insert(free), Some(free));
+                model.insert(free, free);
+            }
+            prop_assert_eq!(pages.len(), model.len());
+            prop_assert!(pages.iter().eq(model.iter().map(|(index, value)| (*index, value))));
+            for index in model.keys() {
+                prop_assert_eq!(pages.remove(*index), Some(*index));
+            }
+            prop_assert_eq!((pages.all.len(), pages.open.len()), (0, 0));
         }
     }
 

@@ -87,7 +87,8 @@ impl GivenParameters {
         })
     }
 
-    fn push(&mut self, query: &str) {
+    /// Keeps a parameter, whatever the policy is.
+    pub(super) fn push(&mut self, query: &str) {
         let room = self.limit.saturating_sub(self.bytes.len());
         match u8::try_from(query.len()) {
             Ok(length) if query.len() < room && !self.too_long => {

@@ -2,10 +2,10 @@
 
 use core::time::Duration;
 
-use lwm2m_core::{EnablerVersions, Instant};
+use lwm2m_core::{EnablerVersions, Instant, ParameterError, Version};
 
 use super::{
-    objects::ObjectList, parameters::GivenParameters, refusal::RefusalReason,
+    eviction::Standing, objects::ObjectList, parameters::GivenParameters, refusal::RefusalReason,
     registration::Registration,
 };
 use crate::{
@@ -51,6 +51,28 @@ impl Policy {
                 NameDenied::Identity => RefusalReason::Identity,
                 NameDenied::NoSec => RefusalReason::NoSec,
             })
+    }
+
+    /// Whether a client that has registered before a restart could do so now (TS 5.3.1, 7.1.10).
+    pub(super) fn check_restored(
+        &self,
+        name: &str,
+        version: Version,
+        standing: Standing,
+    ) -> Result<(), RefusalReason> {
+        let accepted = self.versions;
+        if !accepted.contains(version) {
+            let (query, client) = (0, version);
+            return Err(RefusalReason::Parameter(ParameterError::Version {
+                query,
+                client,
+                accepted,
+            }));
+        }
+        if standing != Standing::Proven && !self.names.serves_unproven(name) {
+            return Err(RefusalReason::NoSec);
+        }
+        Ok(())
     }
 
     pub(super) const fn identities(&self) -> &IdentityTable {
@@ -101,6 +123,6 @@ impl Policy {
         if !registration.is_confirmed() {
             kept = kept.min(self.bounds.unconfirmed_lifetime);
         }
-        registration.updated_at() + kept + self.grace
+        registration.updated.after(kept + self.grace)
     }
 }

@@ -1,7 +1,7 @@
 //! What the server knows of one client (TS 5.3).
 
 use alloc::boxed::Box;
-use core::mem;
+use core::{mem, time::Duration};
 
 use lwm2m_core::{
     Binding, ContentFormat, InstanceId, Instant, Lifetime, Msisdn, ObjectId, Path, Transport,
@@ -16,7 +16,10 @@ use super::{
     parameters::{GivenParameters, Parameters},
     refusal::RefusalReason,
 };
-use crate::{downlink::Origin, machine::Channel};
+use crate::{
+    downlink::Origin,
+    machine::{Channel, Past},
+};
 
 /// A registration: what the client said in Register and Update, and from where (TS 5.3.1).
 #[derive(Clone, Debug)]
@@ -25,8 +28,8 @@ pub struct Registration<P> {
     pub(super) location: Location,
     pub(super) contact: Contact<P>,
     pub(super) announced: Announced,
-    pub(super) registered: Instant,
-    pub(super) updated: Instant,
+    pub(super) registered: Past,
+    pub(super) updated: Past,
     /// When it ends; also the deadline in the expiry queue.
     pub(super) expiry: Instant,
 }
@@ -231,14 +234,15 @@ impl<P> Registration<P> {
         self.announced.objects.alternate_path()
     }
 
-    /// When the client registered.
+    /// When the client registered; [`Instant::ZERO`] if that was before the clock began, as after a
+    /// [restart](crate::server::Records::restore).
     pub fn registered_at(&self) -> Instant {
-        self.registered
+        self.registered.after(Duration::ZERO)
     }
 
-    /// When the client registered or updated last.
+    /// When the client registered or updated last; likewise.
     pub fn updated_at(&self) -> Instant {
-        self.updated
+        self.updated.after(Duration::ZERO)
     }
 
     /// When the registration ends unless it is updated: the Lifetime, or as much of it as the
@@ -321,7 +325,7 @@ impl<P> Registration<P> {
         changes.channel = contact.channel != origin.channel;
         changes.peer = contact.set(origin);
         contact.updated_since = true;
-        self.updated = now;
+        self.updated = now.into();
         (changes, before)
     }
 }

@@ -53,6 +53,16 @@ struct Entry<P> {
     registration: Registration<P>,
 }
 
+impl<P> Entry<P> {
+    fn new(serial: u32, registration: Registration<P>) -> Self {
+        Self {
+            serial,
+            place: Place::default(),
+            registration,
+        }
+    }
+}
+
 impl<P> Places for Pages<Entry<P>> {
     fn place(&mut self, index: u32) -> Option<&mut Place> {
         self.get_mut(index).map(|entry| &mut entry.place)
@@ -61,18 +71,22 @@ impl<P> Places for Pages<Entry<P>> {
 
 impl<P> Registrations<P> {
     pub(super) fn new(random: &mut Random, host_of: Option<HostOf<P>>) -> Self {
+        let eviction = EvictionOrder::new(random.hash_keys());
+        let keys = random.hash_keys();
+        let [a, b, c, d, ..] = keys.hash_one(()).to_le_bytes();
         Self {
             entries: Pages::default(),
             by_name: HashTable::new(),
             by_location: HashTable::new(),
             by_peer: BTreeSet::new(),
             expiry: TimerQueue::new(),
-            eviction: EvictionOrder::new(random.hash_keys()),
+            eviction,
             host_of,
             bytes: 0,
-            keys: random.hash_keys(),
+            keys,
             random: Random::new(random.seed()),
-            serial: 0,
+            // It is another one after each start, so that a handle from before is none of those that have ended.
+            serial: u32::from_le_bytes([a, b, c, d]),
         }
     }
 
@@ -165,21 +179,40 @@ impl<P: Peer> Registrations<P> {
     pub(super) fn insert(
         &mut self,
         registration: Registration<P>,
-        NameHash(name_hash): NameHash,
+        name: NameHash,
     ) -> Option<RegistrationId> {
+        let serial = self.serial;
+        let index = self.entries.insert(Entry::new(serial, registration))?;
+        self.serial = self.serial.wrapping_add(1);
+        self.enter(index, name);
+        Some(RegistrationId { index, serial })
+    }
+
+    /// Adds a registration, whose name and location are free, under the handle that it had before a
+    /// restart. `None` if another one is kept there.
+    pub(super) fn restore(
+        &mut self,
+        id: RegistrationId,
+        registration: Registration<P>,
+        name: NameHash,
+    ) -> Option<()> {
+        let entry = Entry::new(id.serial, registration);
+        self.entries.insert_at(id.index, entry)?;
+        self.enter(id.index, name);
+        Some(())
+    }
+
+    /// Adds a registration to the indices and the counts.
+    fn enter(&mut self, index: u32, NameHash(name_hash): NameHash) {
         let keys = self.keys;
+        let Some(entry) = self.entries.get(index) else {
+            return;
+        };
+        let registration = &entry.registration;
         let location = registration.location;
         let (expiry, standing) = (registration.expiry, registration.contact.standing);
         let host = self.host_of(&registration.contact.peer);
-        let weight = weight(&registration);
-        let serial = self.serial;
-        let index = self.entries.insert(Entry {
-            serial,
-            place: Place::default(),
-            registration,
-        })?;
-        self.serial = self.serial.wrapping_add(1);
-        self.bytes = self.bytes.saturating_add(weight);
+        self.bytes = self.bytes.saturating_add(weight(registration));
         self.expiry.set(index, &mut None, Some(expiry));
         self.eviction.add(&mut self.entries, index, standing, host);
         let entries = &self.entries;
@@ -188,7 +221,6 @@ impl<P: Peer> Registrations<P> {
         });
         self.note_location(location, index);
         self.note_peer(index, None);
-        Some(RegistrationId { index, serial })
     }
 
     /// Changes anything but the name and the location.

@@ -8,4 +8,4 @@ mod moving;
 mod registering;
 mod repeating;
 mod triggering;
-mod world;
+pub(crate) mod world;

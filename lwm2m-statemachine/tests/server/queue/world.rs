@@ -15,17 +15,17 @@ use lwm2m_statemachine::{
 use crate::support::{Request, Sent, World, path};
 
 /// How long a client is awake after its last message, by default: MAX_TRANSMIT_WAIT less ACK_TIMEOUT.
-pub(super) const AWAKE: Duration = Duration::from_secs(91);
+pub(crate) const AWAKE: Duration = Duration::from_secs(91);
 /// When an unanswered request ends: MAX_TRANSMIT_WAIT at most.
-pub(super) const SILENCE: Duration = Duration::from_secs(94);
+pub(crate) const SILENCE: Duration = Duration::from_secs(94);
 
 /// A server with one client.
-pub(super) struct Sleeper {
+pub(crate) struct Sleeper {
     world: World,
-    pub(super) id: RegistrationId,
-    pub(super) location: String,
-    pub(super) peer: u16,
-    pub(super) identity: Identity<'static>,
+    pub(crate) id: RegistrationId,
+    pub(crate) location: String,
+    pub(crate) peer: u16,
+    pub(crate) identity: Identity<'static>,
 }
 
 impl Deref for Sleeper {
@@ -44,29 +44,29 @@ impl DerefMut for Sleeper {
 
 impl Sleeper {
     /// A client that has just registered, and is awake.
-    pub(super) fn awake() -> Self {
+    pub(crate) fn awake() -> Self {
         Self::with("b=UQ", |_| {})
     }
 
     /// A client that has registered, and is asleep.
-    pub(super) fn asleep() -> Self {
+    pub(crate) fn asleep() -> Self {
         let mut sleeper = Self::awake();
         sleeper.fall_asleep();
         sleeper
     }
 
-    pub(super) fn with(binding: &str, configure: impl FnOnce(&mut ServerConfig)) -> Self {
+    pub(crate) fn with(binding: &str, configure: impl FnOnce(&mut ServerConfig)) -> Self {
         Self::made(binding, Identity::None, configure)
     }
 
     /// One with a proven identity, which is asleep.
-    pub(super) fn secure() -> Self {
+    pub(crate) fn secure() -> Self {
         let mut sleeper = Self::made("b=UQ", Identity::Psk(b"device"), |_| {});
         sleeper.fall_asleep();
         sleeper
     }
 
-    pub(super) fn made(
+    pub(crate) fn made(
         binding: &str,
         identity: Identity<'static>,
         configure: impl FnOnce(&mut ServerConfig),
@@ -86,20 +86,20 @@ impl Sleeper {
         }
     }
 
-    pub(super) fn fall_asleep(&mut self) {
+    pub(crate) fn fall_asleep(&mut self) {
         self.pass(AWAKE);
         assert!(matches!(self.event(), ServerEvent::Asleep { .. }));
         assert_eq!(self.presence(), Presence::Asleep);
         assert!(self.sent().is_empty());
     }
 
-    pub(super) fn presence(&self) -> Presence {
+    pub(crate) fn presence(&self) -> Presence {
         self.server.presence(self.id).unwrap()
     }
 
     /// The client updates its registration, which is answered in `reply`; returns what else the server
     /// sends, and the events.
-    pub(super) fn update(
+    pub(crate) fn update(
         &mut self,
         queries: &[&str],
         links: &str,
@@ -112,12 +112,12 @@ impl Sleeper {
     }
 
     /// The client says that it is awake.
-    pub(super) fn wake(&mut self) -> Vec<Sent> {
+    pub(crate) fn wake(&mut self) -> Vec<Sent> {
         self.update(&[], "").0
     }
 
     /// The client registers anew, with its old name.
-    pub(super) fn register_anew(
+    pub(crate) fn register_anew(
         &mut self,
         queries: &[&str],
         links: &str,
@@ -158,7 +158,7 @@ impl Sleeper {
     }
 
     /// The client sends a notification with this token.
-    pub(super) fn notify(&mut self, token: Token, sequence: u32, level: &str) {
+    pub(crate) fn notify(&mut self, token: Token, sequence: u32, level: &str) {
         let mut message = MessageBuf::response(Code::CONTENT);
         message.observe(sequence).unwrap().payload(level.as_bytes());
         let message_id = self.next_message_id();
@@ -169,12 +169,12 @@ impl Sleeper {
         let _ = self.server.handle_datagram(now, datagram);
     }
 
-    pub(super) fn read(&mut self, at: &str) -> OperationId {
+    pub(crate) fn read(&mut self, at: &str) -> OperationId {
         let (now, id) = (self.now, self.id);
         self.server.read(now, id, path(at), None).unwrap()
     }
 
-    pub(super) fn write(&mut self, value: &str, mode: WriteMode) -> OperationId {
+    pub(crate) fn write(&mut self, value: &str, mode: WriteMode) -> OperationId {
         let (now, id, at) = (self.now, self.id, path("/3/0/15"));
         let content = Content::from_iter([(at, Value::from(value))]);
         let (at, format) = match mode {
@@ -186,7 +186,7 @@ impl Sleeper {
             .unwrap()
     }
 
-    pub(super) fn reboot(&mut self) -> OperationId {
+    pub(crate) fn reboot(&mut self) -> OperationId {
         let (now, id) = (self.now, self.id);
         let nothing = Arguments::default();
         self.server
@@ -194,7 +194,7 @@ impl Sleeper {
             .unwrap()
     }
 
-    pub(super) fn observe(&mut self) -> Result<OperationId, CallError> {
+    pub(crate) fn observe(&mut self) -> Result<OperationId, CallError> {
         let (now, id) = (self.now, self.id);
         self.server.observe(
             now,
@@ -205,14 +205,14 @@ impl Sleeper {
     }
 
     /// Answers a request with text.
-    pub(super) fn answer_text(&mut self, request: &Sent, text: &str) {
+    pub(crate) fn answer_text(&mut self, request: &Sent, text: &str) {
         let mut response = MessageBuf::response(Code::CONTENT);
         response.payload(text.as_bytes());
         self.answer(request, response);
     }
 
     /// The paths of the operations that are held.
-    pub(super) fn queued(&self) -> Vec<(OperationId, Path)> {
+    pub(crate) fn queued(&self) -> Vec<(OperationId, Path)> {
         let queued = self.server.queued(self.id);
         queued
             .map(|queued| (queued.operation, queued.path))
@@ -221,7 +221,7 @@ impl Sleeper {
 }
 
 /// The outcomes among these events.
-pub(super) fn outcomes(events: &[ServerEvent<u16>]) -> Vec<(OperationId, Outcome)> {
+pub(crate) fn outcomes(events: &[ServerEvent<u16>]) -> Vec<(OperationId, Outcome)> {
     let answered = events.iter().filter_map(|event| match event {
         ServerEvent::Answered {
             operation, outcome, ..
@@ -232,6 +232,6 @@ pub(super) fn outcomes(events: &[ServerEvent<u16>]) -> Vec<(OperationId, Outcome
 }
 
 /// The paths of these requests.
-pub(super) fn paths(sent: &[Sent]) -> Vec<String> {
+pub(crate) fn paths(sent: &[Sent]) -> Vec<String> {
     sent.iter().map(Sent::path).collect()
 }

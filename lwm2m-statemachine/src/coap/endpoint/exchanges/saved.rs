@@ -93,16 +93,8 @@ impl<P> SavedObservation<P> {
         if request.code().method().is_none() || request.observe() != Some(0) {
             return Err(RestoreError::NotAnObservation);
         }
-        let mut message = MessageBuf::with_capacity(request.code(), self.request.len());
-        for (number, value) in request.options() {
-            // No option was dropped when the request was sent, so none may be dropped now.
-            message
-                .option(number, value)
-                .map_err(|_| RestoreError::NotAnObservation)?;
-        }
-        if !request.payload().is_empty() {
-            message.payload(request.payload());
-        }
+        // No option was dropped when the request was sent, so none may be dropped now.
+        let message = MessageBuf::copy_of(&request).map_err(|_| RestoreError::NotAnObservation)?;
         Ok(message.finish(MessageType::Confirmable, 0, self.token))
     }
 }
