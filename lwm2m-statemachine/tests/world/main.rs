@@ -15,6 +15,8 @@ mod endpoints;
 mod lines;
 mod management;
 mod random_peer;
+#[cfg(feature = "serde")]
+mod restarts;
 mod seeds;
 mod sessions;
 mod short_messages;
