@@ -114,7 +114,7 @@ impl Yard {
     }
 
     /// Begins a session with this key, and a bootstrap in it. Returns the peer in the session.
-    fn bootstrap_with(&mut self, key: &[u8], plan: Plan) -> SecurePeer<Address> {
+    fn bootstrap_with(&mut self, key: &[u8], plan: &Plan) -> SecurePeer<Address> {
         self.news();
         self.reach(&reaching_psk(NAME, key));
         self.run(2);
@@ -229,7 +229,7 @@ fn a_bootstrap_server_begins_a_bootstrap_and_the_device_registers() {
         yard.reach(&keys);
         yard.run(2);
         let peer = yard.reached();
-        yard.begin(peer, plan(&first_key()));
+        yard.begin(peer, &plan(&first_key()));
         yard.await_registration();
         assert_eq!((yard.finished(), yard.failed()), (1, 0));
         let bootstrap = &yard.network.node(yard.bootstrap).application;
@@ -268,7 +268,7 @@ fn bootstraps_get_through_bad_networks() {
                 _ => None,
             });
             if let Some(peer) = connected {
-                yard.begin(peer, plan(&first_key()));
+                yard.begin(peer, &plan(&first_key()));
                 yard.run(600);
             }
         }
@@ -291,7 +291,7 @@ fn a_new_key_of_a_server_is_used_from_the_next_session_on() {
     let before = server(&yard);
     // The server takes the new key alone; the session under the old one goes on.
     clients.know(&key(4));
-    yard.bootstrap_with(&first_key(), plan(&key(4)));
+    yard.bootstrap_with(&first_key(), &plan(&key(4)));
     yard.run(30);
     assert_eq!(yard.finished(), 1);
     assert_eq!(yard.key(SERVER_ACCOUNT), key(4));
@@ -304,7 +304,7 @@ fn a_new_key_of_the_bootstrap_server_is_used_from_the_next_session_on() {
     let mut yard = Yard::new(1, Link::default(), &[bootstrap_psk(&first_key())]).started();
     let own = BootstrapAccount::Replace(InstanceId::ZERO, bootstrap_psk(&key(5)));
     // The rest of the plan, and the answer to its Finish, are in the session under the old key.
-    yard.bootstrap_with(&first_key(), plan_with(own, &first_key()));
+    yard.bootstrap_with(&first_key(), &plan_with(own, &first_key()));
     yard.await_registration();
     let outcomes = yard.network.node(yard.bootstrap).application.outcomes();
     assert!(matches!(outcomes[..], [Ok(())]), "{outcomes:?}");
@@ -318,7 +318,7 @@ fn a_new_key_of_the_bootstrap_server_is_used_from_the_next_session_on() {
         matches!(&failed[..], [InboundNews::Failed { .. }]),
         "{failed:?}"
     );
-    yard.bootstrap_with(&key(5), plan(&first_key()));
+    yard.bootstrap_with(&key(5), &plan(&first_key()));
     yard.run(30);
     assert_eq!(yard.finished(), 2);
 }
@@ -328,13 +328,13 @@ fn the_old_key_counts_until_the_bootstrap_is_finished() {
     let mut yard = Yard::new(1, Link::default(), &[bootstrap_psk(&first_key())]).started();
     let secret = Path::of(&[0, 0, 5]).unwrap();
     let content = Content::from_iter([(secret, Value::Opaque(key(5)))]);
-    yard.bootstrap_with(&first_key(), Plan::new().write(secret, content));
+    yard.bootstrap_with(&first_key(), &Plan::new().write(secret, content));
     yard.run(5);
     // It was written, and doesn't count yet.
     assert_eq!(yard.key(BOOTSTRAP_ACCOUNT), key(5));
     // The Bootstrap-Server has lost its session, and begins anew.
     yard.network.change_address(yard.bootstrap);
-    yard.bootstrap_with(&first_key(), plan(&first_key()));
+    yard.bootstrap_with(&first_key(), &plan(&first_key()));
     yard.await_registration();
     assert_eq!(yard.key(BOOTSTRAP_ACCOUNT), first_key());
 }
@@ -353,7 +353,7 @@ fn another_key_costs_the_account_nothing() {
     assert!(yard.is_registered());
     assert_eq!((yard.finished(), yard.failed()), (0, 0));
     // The true one comes in.
-    yard.bootstrap_with(&first_key(), plan(&first_key()));
+    yard.bootstrap_with(&first_key(), &plan(&first_key()));
     yard.run(30);
     assert_eq!(yard.finished(), 1);
 }
@@ -361,7 +361,7 @@ fn another_key_costs_the_account_nothing() {
 #[test]
 fn another_key_does_not_disturb_a_bootstrap_that_is_under_way() {
     let mut yard = Yard::new(1, Link::default(), &[bootstrap_psk(&first_key())]).started();
-    yard.bootstrap_with(&first_key(), deletes_all());
+    yard.bootstrap_with(&first_key(), &deletes_all());
     yard.run(2);
     yard.network.change_address(yard.bootstrap);
     yard.reach(&reaching_psk(NAME, &key(9)));
@@ -391,7 +391,7 @@ fn a_session_that_is_lost_leaves_all_as_it_was() {
         yard.await_registration();
         let before = yard.saved();
         let begins = deletes_all();
-        let peer = yard.bootstrap_with(&first_key(), begins);
+        let peer = yard.bootstrap_with(&first_key(), &begins);
         yard.run(2);
         assert!(yard.is_bare());
         if says_goodbye {

@@ -60,7 +60,7 @@ fn a_bootstrap_server_reaches_a_device_with_its_key_or_certificate() {
             "{inbound:?}"
         );
         let peer = yard.reached();
-        yard.begin(peer, plan());
+        yard.begin(peer, &plan());
         yard.run(2);
         let events = &yard.network.node(yard.bootstrap).application.events;
         let found = |event: &_| matches!(event, BootstrapServerEvent::Discovered { .. });
@@ -294,7 +294,7 @@ fn an_answer_that_is_too_long_for_a_datagram_is_told_and_the_session_goes_on() {
         panic!("{inbound:?}");
     };
     let peer = yard.reached();
-    yard.begin(peer, plan());
+    yard.begin(peer, &plan());
     yard.run(2);
     // It tells of all the accounts.
     let inbound = yard.inbound();

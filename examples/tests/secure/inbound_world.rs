@@ -224,10 +224,10 @@ impl Yard {
     }
 
     /// Begins a bootstrap with a peer.
-    pub(crate) fn begin(&mut self, peer: SecurePeer<Address>, plan: Plan) {
+    pub(crate) fn begin(&mut self, peer: SecurePeer<Address>, plan: &Plan) {
         self.network.with(self.bootstrap, |host, now| {
             let channel = lwm2m_statemachine::Channel::Udp;
-            let begun = host.machine.server.begin(now, NAME, peer, channel, &plan);
+            let begun = host.machine.server.begin(now, NAME, peer, channel, plan);
             begun.unwrap();
         });
     }

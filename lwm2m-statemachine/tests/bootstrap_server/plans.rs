@@ -32,14 +32,14 @@ fn fresh() -> ObjectTree {
 }
 
 /// Carries a plan out on a tree, from the bytes of its commands, as TS 5.2.7 says.
-fn carry_out(tree: &mut ObjectTree, plan: Plan) {
+fn carry_out(tree: &mut ObjectTree, plan: &Plan) {
     carry_out_in(&[ContentFormat::TLV], tree, plan);
 }
 
 /// The same, by a client that takes these formats.
-fn carry_out_in(formats: &[ContentFormat], tree: &mut ObjectTree, plan: Plan) {
+fn carry_out_in(formats: &[ContentFormat], tree: &mut ObjectTree, plan: &Plan) {
     let mut world = World::new();
-    let (bootstrap, command) = world.start(&plan);
+    let (bootstrap, command) = world.start(plan);
     let mut next = Some(command);
     while let Some(command) = next {
         let message = command.message();
@@ -143,11 +143,11 @@ fn access(object: u16, id: u16, owner: u16) -> AccessControl {
 fn one_server() {
     let mut tree = fresh();
     let own = || BootstrapAccount::Keep(InstanceId::ZERO);
-    carry_out(&mut tree, plans::one_server(own(), secured(101)).unwrap());
+    carry_out(&mut tree, &plans::one_server(own(), secured(101)).unwrap());
     assert_eq!((ids(&tree, 0), ids(&tree, 1)), (vec![0, 1], vec![0]));
     assert_eq!(has(&tree, 1, 0), secured(101));
     // Another one, in its place.
-    carry_out(&mut tree, plans::one_server(own(), account(7)).unwrap());
+    carry_out(&mut tree, &plans::one_server(own(), account(7)).unwrap());
     assert_eq!(ids(&tree, 0), [0, 1]);
     assert_eq!(has(&tree, 1, 0), account(7));
 }
@@ -170,7 +170,7 @@ fn the_account_of_the_bootstrap_server_is_kept_wherever_it_is_or_replaced() {
         .into_bootstrap_server();
     let mut tree = fresh();
     let own = BootstrapAccount::Replace(InstanceId::ZERO, new.clone());
-    carry_out(&mut tree, plans::one_server(own, account(7)).unwrap());
+    carry_out(&mut tree, &plans::one_server(own, account(7)).unwrap());
     assert_eq!(
         typed::Security::load(&tree, InstanceId::ZERO),
         Some(new.clone())
@@ -179,7 +179,7 @@ fn the_account_of_the_bootstrap_server_is_kept_wherever_it_is_or_replaced() {
 
     let mut tree = fresh();
     let plan = plans::replace_bootstrap_account(InstanceId::ZERO, new.clone()).unwrap();
-    carry_out(&mut tree, plan);
+    carry_out(&mut tree, &plan);
     assert_eq!(typed::Security::load(&tree, InstanceId::ZERO), Some(new));
     let plan = plans::replace_bootstrap_account(InstanceId::ZERO, account(7).security);
     assert_eq!(plan, Err(PlanError::BootstrapAccount));
@@ -202,7 +202,7 @@ fn several_servers_with_access_control() {
         } else {
             plans::several_servers(own, accounts, rights.clone())
         };
-        carry_out_in(&[format], &mut tree, plan.unwrap());
+        carry_out_in(&[format], &mut tree, &plan.unwrap());
         assert_eq!(has(&tree, 1, 0), secured(101));
         assert_eq!(has(&tree, 2, 1), account(102));
         for (id, expected) in (0..).zip(rights) {
@@ -215,7 +215,7 @@ fn several_servers_with_access_control() {
 fn a_server_is_added_with_rights_on_every_instance_that_is_there() {
     let mut tree = fresh();
     let own = BootstrapAccount::Keep(InstanceId::ZERO);
-    carry_out(&mut tree, plans::one_server(own, secured(101)).unwrap());
+    carry_out(&mut tree, &plans::one_server(own, secured(101)).unwrap());
     let answer = r#"lwm2m="1.0",</0/0>,</0/1>;ssid=101,</1/0>;ssid=101,</2>,</3/0>,</5>"#;
     let discovered = |answer: &str| -> Discovered {
         BootstrapDiscoverLinks::new(answer)
@@ -237,7 +237,7 @@ fn a_server_is_added_with_rights_on_every_instance_that_is_there() {
         },
     };
     let plan = plans::add_server(&discovered(answer), account(102), rights).unwrap();
-    carry_out(&mut tree, plan);
+    carry_out(&mut tree, &plan);
     assert_eq!(has(&tree, 1, 0), secured(101), "the first one is as it was");
     assert_eq!(has(&tree, 2, 1), account(102));
     let controls: Vec<_> = tree
@@ -263,7 +263,7 @@ fn a_server_is_added_with_rights_on_every_instance_that_is_there() {
     let deleted = deleted.filter(|step| matches!(step, Step::Delete(_)));
     let deleted: Vec<_> = deleted.filter_map(Step::path).collect();
     assert_eq!(deleted, ["/2/0", "/2/1", "/2/2", "/2/3"].map(path));
-    carry_out(&mut tree, plan);
+    carry_out(&mut tree, &plan);
     assert_eq!(has(&tree, 3, 2), account(103));
     assert_eq!(ids(&tree, 2).len(), 4);
 
@@ -306,12 +306,12 @@ fn a_server_is_added_with_rights_on_every_instance_that_is_there() {
 fn keys_are_rotated_and_nothing_else() {
     let mut tree = fresh();
     let own = BootstrapAccount::Keep(InstanceId::ZERO);
-    carry_out(&mut tree, plans::one_server(own, secured(101)).unwrap());
+    carry_out(&mut tree, &plans::one_server(own, secured(101)).unwrap());
     let new = typed::Security::pre_shared_key("coaps://other", server_id(5), "new", [8; 16]);
     let plan = plans::rotate_keys(instance(1), &new).unwrap();
     let paths: Vec<_> = plan.steps().iter().filter_map(Step::path).collect();
     assert_eq!(paths, [path("/0/1/3"), path("/0/1/5")]);
-    carry_out(&mut tree, plan);
+    carry_out(&mut tree, &plan);
     let found = has(&tree, 1, 0);
     let expected = typed::Security {
         public_key_or_identity: b"new".to_vec(),

@@ -136,13 +136,13 @@ impl Provisioner {
         self.later.insert(bootstrap, (now + pause, steps));
     }
 
-    fn tell(&mut self, now: Instant, machine: &mut Machine, bootstrap: BootstrapId, steps: Steps) {
+    fn tell(&mut self, now: Instant, machine: &mut Machine, bootstrap: BootstrapId, steps: &Steps) {
         let Some(session) = self.open.get(&bootstrap) else {
             return;
         };
-        self.attempt(*session, &steps);
-        let first = machine.start(now, bootstrap, &steps.clone());
-        let told = first.or_else(|_| machine.resume(now, bootstrap, &steps));
+        self.attempt(*session, steps);
+        let first = machine.start(now, bootstrap, steps);
+        let told = first.or_else(|_| machine.resume(now, bootstrap, steps));
         if told.is_err() {
             // Its time was over.
             self.count("too late for more steps");
@@ -345,7 +345,7 @@ impl Application for Provisioner {
             .collect();
         for bootstrap in due {
             if let Some((_, steps)) = self.later.remove(&bootstrap) {
-                self.tell(now, machine, bootstrap, steps);
+                self.tell(now, machine, bootstrap, &steps);
             }
         }
     }
