@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use lwm2m_core::{Code, InstanceId, Instant, ShortServerId};
+use lwm2m_core::{Code, InstanceId, Instant, Method, ShortServerId};
 use lwm2m_kit::{account, events, sent};
 use lwm2m_objects::{
     ObjectTree, Store,
@@ -8,7 +8,7 @@ use lwm2m_objects::{
 };
 use lwm2m_statemachine::{
     Client, ClientConfig, ClientEvent, ConnectionId, Datagram, Session,
-    client::ClientSnapshot,
+    client::{ClientSnapshot, RegistrationState},
     coap::{MessageBuf, MessageType},
 };
 
@@ -43,6 +43,8 @@ fn tree() -> ObjectTree {
     let server = Server {
         default_minimum_period: Some(0),
         default_maximum_period: Some(60),
+        disable: true,
+        disable_timeout: Some(60),
         ..Server::new(id, 10_000)
     };
     let security = Security::pre_shared_key("coaps://server", id, "me", KEY);
@@ -94,6 +96,11 @@ impl Boot {
             self.serve(session);
             if self.client.is_registered(account(0)) && self.link.is_some() {
                 break;
+            }
+            let status = self.client.account(account(0)).expect("the account");
+            if status.state == RegistrationState::Disabled {
+                // The longest Disable Timeout.
+                self.pass(u32::MAX.into());
             }
             // As long as a server could have asked to be left alone, in all.
             self.pass(10_000);
@@ -154,7 +161,13 @@ impl Boot {
             let id = id.to_be_bytes();
             vec![0x60, 0, id[0], id[1]]
         } else {
-            let mut answer = MessageBuf::response(Code::CHANGED);
+            let is_delete = message.code().method() == Some(Method::Delete);
+            let code = if is_delete {
+                Code::DELETED
+            } else {
+                Code::CHANGED
+            };
+            let mut answer = MessageBuf::response(code);
             if sent.path() == "/rd" {
                 answer = MessageBuf::response(Code::CREATED);
                 answer.location_path("rd").expect("a segment");
@@ -171,14 +184,12 @@ impl Boot {
 
 #[cfg(test)]
 mod tests {
-    use lwm2m_core::Method;
     use lwm2m_kit::request;
     use lwm2m_statemachine::coap::Token;
 
     use super::*;
 
-    /// A Client that is observed, with attributes, and with something stored.
-    fn saved() -> ClientSnapshot {
+    fn registered() -> Boot {
         let mut client = Client::new(config(), tree()).unwrap();
         let now = Instant::from_secs(1000);
         client.start(now);
@@ -188,53 +199,104 @@ mod tests {
             link: None,
         };
         boot.serve(Session::New);
+        boot
+    }
+
+    fn observe(path: &str) -> MessageBuf {
+        let mut observe = MessageBuf::request(Method::Get);
+        observe.observe(0).unwrap();
+        for segment in path.split('/').skip(1) {
+            observe.uri_path(segment).unwrap();
+        }
+        observe
+    }
+
+    impl Boot {
+        /// The server sends a request, whose number is told apart.
+        fn ask(&mut self, number: u8, request: MessageBuf) {
+            let token = Token::new(&[number]).unwrap();
+            let wire = request.finish(MessageType::Confirmable, number.into(), token);
+            let datagram = Datagram::new(self.link.unwrap(), wire.as_ref());
+            self.client.handle_datagram(self.now, datagram).unwrap();
+            self.serve(Session::New);
+        }
+
+        fn measure(&mut self, levels: [i64; 2]) {
+            for level in levels {
+                let battery = "/3/0/9".parse().unwrap();
+                self.client.set(self.now, battery, level).unwrap();
+                self.pass(5);
+            }
+        }
+    }
+
+    /// A Client that is observed, with attributes, and with something stored.
+    fn offline() -> ClientSnapshot {
+        let mut boot = registered();
         let mut attributes = request(Method::Put, "/3/0/9");
         attributes.uri_query("gt=50").unwrap();
         attributes.uri_query("st=2").unwrap();
-        let observe = |path: &str| {
-            let mut observe = MessageBuf::request(Method::Get);
-            observe.observe(0).unwrap();
-            for segment in path.split('/').skip(1) {
-                observe.uri_path(segment).unwrap();
-            }
-            observe
-        };
         let requests = [
             attributes,
             observe("/3/0/9"),
             observe("/3"),
             observe("/3/0"),
         ];
-        for (id, request) in (1..).zip(requests) {
-            let token = Token::new(&[id]).unwrap();
-            let wire = request.finish(MessageType::Confirmable, id.into(), token);
-            let datagram = Datagram::new(boot.link.unwrap(), wire.as_ref());
-            boot.client.handle_datagram(boot.now, datagram).unwrap();
-            boot.serve(Session::New);
+        for (number, request) in (1..).zip(requests) {
+            boot.ask(number, request);
         }
         boot.client.go_offline(boot.now);
-        for level in [10, 60] {
-            let battery = "/3/0/9".parse().unwrap();
-            boot.client.set(boot.now, battery, level).unwrap();
-            boot.pass(5);
+        boot.measure([10, 60]);
+        boot.client.snapshot(boot.now)
+    }
+
+    /// A Client that keeps something for a server since that was disabled, and stores something while it is disabled once
+    /// more.
+    fn disabled() -> ClientSnapshot {
+        let mut boot = registered();
+        for (number, path) in [(1, "/3/0/9"), (3, "/3/0")] {
+            boot.ask(number, observe(path));
+            boot.ask(number + 1, request(Method::Post, "/1/0/4"));
+            boot.measure([10, 60]);
+            if number == 1 {
+                boot.pass(60);
+                boot.serve(Session::New);
+            }
         }
         boot.client.snapshot(boot.now)
     }
 
-    /// Print it anew with `cargo test -- --nocapture` if the content has another version.
-    #[test]
-    fn the_seed_is_what_a_client_saves() {
-        let state = saved();
-        let text = serde_json::to_string(&state).unwrap();
+    /// The content of a seed. Print it anew with `cargo test -- --nocapture` if the content has another version.
+    fn assert_is(seed: &[u8], state: &ClientSnapshot) {
+        let text = serde_json::to_string(state).unwrap();
         println!("{text}");
-        let seed = include_bytes!("../seeds/snapshot/all_that_there_is");
-        assert_eq!(
-            serde_json::from_slice::<ClientSnapshot>(seed).unwrap(),
-            state
+        let seed = serde_json::from_slice::<ClientSnapshot>(seed);
+        assert_eq!(seed.unwrap(), *state);
+    }
+
+    #[test]
+    fn a_seed_is_what_a_client_saves_that_is_offline() {
+        let state = offline();
+        assert_is(
+            include_bytes!("../seeds/snapshot/all_that_there_is"),
+            &state,
         );
         let boot = Boot::new(&state, Some(Duration::from_secs(1)));
         let usage = boot.client.usage();
         assert_eq!((usage.observations, usage.attributes), (3, 1));
         assert!(usage.stored_notifications >= 4, "{usage:?}");
+    }
+
+    #[test]
+    fn a_seed_is_what_a_client_saves_whose_server_is_disabled() {
+        let state = disabled();
+        assert_is(include_bytes!("../seeds/snapshot/disabled"), &state);
+        let mut boot = Boot::new(&state, Some(Duration::from_secs(1)));
+        let usage = boot.client.usage();
+        assert_eq!(usage.observations, 0);
+        assert!(usage.stored_notifications >= 4, "{usage:?}");
+        boot.client.start(boot.now);
+        let status = boot.client.account(account(0)).unwrap();
+        assert_eq!(status.state, RegistrationState::Disabled);
     }
 }
