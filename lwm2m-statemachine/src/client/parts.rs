@@ -64,12 +64,14 @@ impl Parts {
         let requests = Requests::new(&config, identity.root.clone());
         let flows = Flows::new(&config.coap.transmission);
         let attributes = AttributeStore::new(config.most_attributes);
-        let takes = Takes {
-            udp: config.coap.transmission.max_transmit_wait(),
-            sms: config.coap.all_over_sms(),
-        };
+        let transmit_wait = config.coap.transmission.max_transmit_wait();
+        let takes = Takes::new(transmit_wait, config.coap.all_over_sms());
+        let latency = Takes::new(
+            config.coap.transmission.max_latency,
+            config.coap.sms_latency,
+        );
         let queue = QueueTerms {
-            awake: config.queue_mode.awake.unwrap_or(takes.udp),
+            awake: config.queue_mode.awake.unwrap_or(transmit_wait),
             wakes_to_notify: config.queue_mode.wakes_to_notify,
         };
         let reporting = Reporting::new(&config);
@@ -86,6 +88,7 @@ impl Parts {
         let terms = Terms {
             identity,
             takes,
+            latency,
             queue,
             digest_key,
             retry: Retry {

@@ -9,6 +9,7 @@ mod context;
 mod disabled;
 mod disabling;
 mod events;
+mod late;
 mod lease;
 mod link;
 mod links;
@@ -661,6 +662,7 @@ impl Registrations {
             list: &mut context.list,
             held: self.news.objects(),
             takes: self.terms.takes,
+            latency: self.terms.latency,
             retry: &mut self.terms.retry,
             is_started,
             others: Others { before, after },

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use lwm2m_core::{BindingMode, Code, Method, ObjectId};
 use lwm2m_kit::account;
-use lwm2m_objects::typed::{Server, SmsSecurity};
+use lwm2m_objects::typed::{Security, Server, SmsSecurity};
 use lwm2m_statemachine::{
     ClientEvent, ConnectionId, Session,
     client::{DeferredOperation, Inbound},
@@ -174,4 +174,100 @@ fn offline_nothing_is_said_of_a_next_attempt() {
         ),
         "{events:?}"
     );
+}
+
+/// A Register is given up, and the server accepts the next one. The first one may arrive later in the same session,
+/// and replace what it has led to (RFC 7252 §4.2, TS 5.3.1). Until it can't any more, nothing is known for certain.
+fn registered_after_a_time_offline(server: (Security, Server)) -> Hosts {
+    let mut hosts = Hosts::new(tree([server]));
+    hosts.client.start(hosts.now);
+    hosts.connect(account(0), Session::New);
+    hosts.register(account(0));
+    hosts.client.go_offline(hosts.now);
+    hosts.pass(Duration::from_secs(10));
+    hosts.client.go_online(hosts.now);
+    let register = hosts.register(account(0));
+    hosts.accept(account(0), &register);
+    hosts.events();
+    hosts
+}
+
+#[test]
+fn a_registration_that_a_late_register_may_have_replaced_is_looked_after() {
+    let mut hosts = registered_after_a_time_offline(secured("one", 101, DAY));
+    hosts.pass(Duration::from_secs(89));
+    assert!(hosts.is_silent(), "the first Register may be under way");
+    hosts.pass(Duration::from_secs(1));
+    let update = hosts.update(account(0));
+    assert!(update.queries().is_empty() && update.payload().is_empty());
+    hosts.answer_code(&update, Code::NOT_FOUND);
+    let register = hosts.register(account(0));
+    hosts.accept(account(0), &register);
+    assert!(hosts.client.is_registered(account(0)));
+    hosts.pass(Duration::from_secs(3_600));
+    assert!(hosts.is_silent(), "nothing can be late now");
+}
+
+/// An Update that the server accepts before says nothing of what arrives after it.
+#[test]
+fn an_update_meanwhile_does_not_end_the_doubt_about_a_late_register() {
+    let mut hosts = registered_after_a_time_offline(secured("one", 101, DAY));
+    hosts.pass(Duration::from_secs(50));
+    set_lifetime(&mut hosts, 3_600);
+    let update = hosts.update(account(0));
+    hosts.answer_code(&update, Code::CHANGED);
+    hosts.pass(Duration::from_secs(40));
+    let update = hosts.update(account(0));
+    assert!(update.queries().is_empty());
+    hosts.answer_code(&update, Code::CHANGED);
+    hosts.pass(Duration::from_secs(600));
+    assert!(hosts.is_silent(), "once is enough");
+}
+
+#[test]
+fn a_register_that_was_not_answered_in_time_may_be_late_too() {
+    let mut hosts = Hosts::new(tree([secured("one", 101, DAY)]));
+    hosts.client.start(hosts.now);
+    hosts.connect(account(0), Session::New);
+    hosts.register(account(0));
+    let failed = |event: &ClientEvent| matches!(event, ClientEvent::RegistrationFailed { .. });
+    while !hosts.events().iter().any(failed) {
+        assert!(
+            hosts
+                .sent()
+                .iter()
+                .all(|(_, sent)| sent.code() == Code::POST)
+        );
+        hosts.pass(Duration::from_secs(1));
+    }
+    let given_up = hosts.now;
+    hosts.client.start(hosts.now);
+    let register = hosts.register(account(0));
+    hosts.accept(account(0), &register);
+    hosts.pass(Duration::from_secs(98));
+    assert!(hosts.is_silent());
+    hosts.pass(Duration::from_secs(2));
+    hosts.update(account(0));
+    assert!(hosts.now <= given_up + Duration::from_secs(100));
+}
+
+/// What was sent in an earlier session can't be read in a new one; without security it can.
+#[test]
+fn a_register_of_an_earlier_session_is_not_late_in_a_new_one() {
+    for (server, is_doubted) in [
+        (secured("one", 101, DAY), false),
+        (open("one", 101, DAY), true),
+    ] {
+        let mut hosts = Hosts::new(tree([server]));
+        hosts.client.start(hosts.now);
+        hosts.connect(account(0), Session::New);
+        hosts.register(account(0));
+        hosts.lose(account(0));
+        hosts.pass(Duration::from_secs(10));
+        hosts.connect(account(0), Session::New);
+        let register = hosts.register(account(0));
+        hosts.accept(account(0), &register);
+        hosts.pass(Duration::from_secs(100));
+        assert_eq!(hosts.is_silent(), !is_doubted);
+    }
 }

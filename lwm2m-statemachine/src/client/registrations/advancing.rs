@@ -293,6 +293,15 @@ impl Registration {
         let gives_up = |exchange: &mut Exchange| !matches!(exchange.kind, Kind::Deregister(_));
         if let Some(exchange) = self.exchange.take_if(gives_up) {
             step.endpoint.cancel(step.now, exchange.request);
+            self.gave_up(step, &exchange);
+        }
+    }
+
+    /// A request was given up without an answer.
+    pub(super) fn gave_up(&mut self, step: &Step<'_>, exchange: &Exchange) {
+        if let Kind::Register(_) = exchange.kind {
+            self.late
+                .gave_up(step.now + step.latency.over(exchange.channel));
         }
     }
 

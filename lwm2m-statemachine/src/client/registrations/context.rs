@@ -17,20 +17,27 @@ use super::{
 };
 use crate::{coap::Endpoint, machine::Channel};
 
-/// How long an Update may take: MAX_TRANSMIT_WAIT. Over SMS nothing is retransmitted, so that is several Updates,
-/// each with its wait for an answer.
+/// How long something takes over each channel, in milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::client) struct Takes {
-    pub(in crate::client) udp: Duration,
-    pub(in crate::client) sms: Duration,
+    udp: u64,
+    sms: u64,
 }
 
 impl Takes {
+    pub(in crate::client) fn new(udp: Duration, sms: Duration) -> Self {
+        let millis = |takes: Duration| u64::try_from(takes.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            udp: millis(udp),
+            sms: millis(sms),
+        }
+    }
+
     pub(super) const fn over(self, channel: Channel) -> Duration {
-        match channel {
+        Duration::from_millis(match channel {
             Channel::Udp => self.udp,
             Channel::Sms => self.sms,
-        }
+        })
     }
 }
 
@@ -47,7 +54,11 @@ pub(in crate::client) struct QueueTerms {
 #[derive(Debug)]
 pub(in crate::client) struct Terms {
     pub(in crate::client) identity: Identity,
+    /// How long an Update may take: MAX_TRANSMIT_WAIT. Over SMS nothing is retransmitted, so that is several
+    /// Updates, each with its wait for an answer.
     pub(in crate::client) takes: Takes,
+    /// How long a datagram may be under way: MAX_LATENCY (RFC 7252 §4.8.2).
+    pub(in crate::client) latency: Takes,
     pub(in crate::client) queue: QueueTerms,
     pub(in crate::client) retry: Retry,
     pub(in crate::client) digest_key: DigestKey,

@@ -61,6 +61,7 @@ impl Registration {
             self.attempts = Attempts::default();
             if self.is_usable() && !self.is_leaving {
                 self.abandon(step);
+                self.late.forget();
                 self.lease = None;
                 self.close(step);
             }
@@ -105,6 +106,10 @@ impl Registration {
         self.links.continue_last(step.endpoint, connection, session);
         if replaced.is_some() {
             self.abandon(step);
+        }
+        // What is late in another session can't be read any more.
+        if session == Session::New && !connection.is_open() {
+            self.late.forget();
         }
         if session == Session::Resumed && self.goes_on_over(connection) {
             self.unconfirm();
@@ -166,7 +171,7 @@ impl Registration {
         }
         let is_asked = self.links.own.asked().is_some();
         let reason = RegistrationFailure::Disconnected;
-        match self.exchange.take().map(|exchange| exchange.kind) {
+        match self.take_given_up(step).map(|exchange| exchange.kind) {
             Some(Kind::Deregister(_)) => step.outcomes.push(Outcome::DeregisterFailed(reason)),
             // The registration goes on, and the application knows of the connection.
             None if self.lease.is_some() && is_asked => {}
@@ -188,7 +193,7 @@ impl Registration {
     /// The application has no network for a while.
     pub(super) fn go_offline(&mut self, step: &mut Step<'_>) {
         self.is_offline = true;
-        let exchange = self.exchange.take();
+        let exchange = self.take_given_up(step);
         if let Some(Kind::Deregister(_)) = exchange.map(|exchange| exchange.kind) {
             let reason = RegistrationFailure::Disconnected;
             step.outcomes.push(Outcome::DeregisterFailed(reason));
@@ -290,13 +295,22 @@ impl Registration {
 
     /// A request that this registration [`owns`](Self::owns) got no answer.
     pub(super) fn unanswered(&mut self, step: &mut Step<'_>, reason: RegistrationFailure) {
-        match self.exchange.take().map(|exchange| exchange.kind) {
+        match self.take_given_up(step).map(|exchange| exchange.kind) {
             None => return,
             Some(Kind::Deregister(_)) => step.outcomes.push(Outcome::DeregisterFailed(reason)),
             // Whatever became of an Update, the registration stands for its lifetime.
             Some(Kind::Register(_) | Kind::Update(_)) => self.fail(step, reason, Duration::ZERO),
         }
         self.advance(step);
+    }
+}
+
+/// What is left of a request without an answer.
+impl Registration {
+    fn take_given_up(&mut self, step: &Step<'_>) -> Option<Exchange> {
+        let exchange = self.exchange.take()?;
+        self.gave_up(step, &exchange);
+        Some(exchange)
     }
 }
 
@@ -318,7 +332,9 @@ impl Registration {
                 self.attempts = Attempts::default();
                 let path = location.to_string();
                 let has_sms = known.has_sms();
-                let old = self.lease.replace(Lease::new(location, known, accepted));
+                let mut lease = Lease::new(location, known, accepted);
+                lease.ask_at(self.late.ask_at(accepted.sent));
+                let old = self.lease.replace(lease);
                 step.outcomes.extend(old.map(|_| Outcome::Replaced));
                 step.outcomes.push(Outcome::Registered { location: path });
                 joined(self, step);
@@ -343,6 +359,7 @@ impl Registration {
                 self.attempts = Attempts::default();
                 let has_sms = known.has_sms();
                 lease.prolong(known, accepted);
+                lease.ask_at(self.late.ask_at(accepted.sent));
                 step.outcomes.push(Outcome::Updated);
                 if !has_sms {
                     self.close_inbound(step);

@@ -93,6 +93,11 @@ impl Lease {
         self.expires = self.expires.min(now + parameters.lifetime());
     }
 
+    /// The next Update isn't later.
+    pub(super) fn ask_at(&mut self, at: Option<Instant>) {
+        self.update_at = at.map_or(self.update_at, |at| self.update_at.min(at));
+    }
+
     pub(super) const fn update_at(&self) -> Instant {
         self.update_at
     }
