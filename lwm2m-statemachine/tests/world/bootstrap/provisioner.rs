@@ -36,6 +36,8 @@ pub(super) struct Provisioner {
     /// The bootstraps that have not ended, with their sessions.
     open: BTreeMap<BootstrapId, u32>,
     ended: BTreeSet<BootstrapId>,
+    /// The sessions whose loss its machine was told of.
+    pub(super) gone: BTreeSet<u32>,
     /// What is told at the next pause.
     rest: BTreeMap<BootstrapId, Rest>,
     /// What is told at this moment: the first steps, or more.
@@ -70,6 +72,7 @@ impl Provisioner {
             number: 0,
             open: BTreeMap::new(),
             ended: BTreeSet::new(),
+            gone: BTreeSet::new(),
             rest: BTreeMap::new(),
             later: BTreeMap::new(),
             found: None,
@@ -333,6 +336,12 @@ impl Application for Provisioner {
     }
 
     fn address(&self, peer: &Address) -> Option<Address> {
+        let is_gone = self.gone.contains(&peer.number);
+        assert!(
+            !is_gone,
+            "a message in session {}, which is lost",
+            peer.number
+        );
         self.lines.borrow()[BOOTSTRAP].reached(*peer)
     }
 

@@ -4,10 +4,7 @@ use core::time::Duration;
 use std::rc::Rc;
 
 use lwm2m_simulation::{Handle, Host, Link, Network, NodeId, Random};
-use lwm2m_statemachine::{
-    BootstrapServer, BootstrapServerConfig, Client, Server, ServerConfig,
-    client::{AccountStatus, RegistrationState},
-};
+use lwm2m_statemachine::{BootstrapServer, BootstrapServerConfig, Client, Server, ServerConfig};
 
 use super::{
     accounts::{self, Account, BOOTSTRAP, ENDPOINT, SERVERS, account_of, check_secret},
@@ -22,9 +19,6 @@ use crate::lines::{Line, Lines};
 
 /// Longer than the last Lifetime that the Bootstrap-Server gives, and than any wait of the Client.
 const SETTLED: Duration = Duration::from_secs(600);
-
-/// Longer than an Update takes, and a Register after it.
-const UPDATED: Duration = Duration::from_secs(60);
 
 /// Longer than the Client waits for the Finish.
 const BOOTSTRAPPED: Duration = Duration::from_secs(300);
@@ -57,8 +51,6 @@ pub(super) struct World {
     device: Handle<Device>,
     servers: Vec<Handle<Secure<Platform>>>,
     provisioner: Handle<Secure<Provisioner>>,
-    /// Whether a Register was given up for another one in the same session, which may arrive before it.
-    may_be_overtaken: bool,
 }
 
 impl World {
@@ -106,7 +98,6 @@ impl World {
             device,
             servers,
             provisioner,
-            may_be_overtaken: false,
         }
     }
 
@@ -374,10 +365,11 @@ impl World {
         if of(BOOTSTRAP) && self.chance(0.5) {
             let client = self.network.address(self.device).node;
             let session = self.lines.borrow()[BOOTSTRAP].session(client);
-            // What is late in the session isn't heard any more.
+            // Its keys are gone: what is late in it can't be read, and nothing can be sent in it.
             self.lines.borrow_mut()[BOOTSTRAP].lose_session();
             self.network.with(self.provisioner, |host, now| {
                 host.0.machine.peer_gone(now, &session);
+                host.0.application.gone.insert(session.number);
             });
         }
     }
@@ -385,10 +377,6 @@ impl World {
     fn go_offline(&mut self) {
         self.count("offline");
         self.book.borrow_mut().excuse_all();
-        let client = &self.network.node(self.device).client;
-        let is_registering =
-            |account: AccountStatus| account.state == RegistrationState::Registering;
-        self.may_be_overtaken |= client.accounts().any(is_registering);
         self.call(Client::go_offline);
         self.pause();
         self.change();
@@ -411,18 +399,6 @@ impl World {
         });
         self.book.borrow_mut().excuse_all();
         self.run_for(SETTLED);
-        // A Register that arrives after a later one takes its place, and ends when its Lifetime is over. The Client can't
-        // know before its next Update.
-        if self.may_be_overtaken {
-            self.count("a Register given up for another one");
-            self.call(|client, now| {
-                let accounts: Vec<_> = client.accounts().map(|account| account.id).collect();
-                for account in accounts {
-                    client.update(now, account);
-                }
-            });
-            self.run_for(UPDATED);
-        }
     }
 
     fn check(&self) {
