@@ -65,11 +65,7 @@ impl Parts {
         let flows = Flows::new(&config.coap.transmission);
         let attributes = AttributeStore::new(config.most_attributes);
         let transmit_wait = config.coap.transmission.max_transmit_wait();
-        let takes = Takes::new(transmit_wait, config.coap.all_over_sms());
-        let latency = Takes::new(
-            config.coap.transmission.max_latency,
-            config.coap.sms_latency,
-        );
+        let takes = Takes::new(&config.coap);
         let queue = QueueTerms {
             awake: config.queue_mode.awake.unwrap_or(transmit_wait),
             wakes_to_notify: config.queue_mode.wakes_to_notify,
@@ -88,7 +84,6 @@ impl Parts {
         let terms = Terms {
             identity,
             takes,
-            latency,
             queue,
             digest_key,
             retry: Retry {

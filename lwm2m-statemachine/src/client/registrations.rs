@@ -662,7 +662,6 @@ impl Registrations {
             list: &mut context.list,
             held: self.news.objects(),
             takes: self.terms.takes,
-            latency: self.terms.latency,
             retry: &mut self.terms.retry,
             is_started,
             others: Others { before, after },

@@ -300,8 +300,8 @@ impl Registration {
     /// A request was given up without an answer.
     pub(super) fn gave_up(&mut self, step: &Step<'_>, exchange: &Exchange) {
         if let Kind::Register(_) = exchange.kind {
-            self.late
-                .gave_up(step.now + step.latency.over(exchange.channel));
+            let until = step.now + step.takes.latency(exchange.channel);
+            self.links.late.gave_up(until);
         }
     }
 

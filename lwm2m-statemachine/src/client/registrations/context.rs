@@ -15,17 +15,20 @@ use super::{
     },
     parameters::ObjectList,
 };
-use crate::{coap::Endpoint, machine::Channel};
+use crate::{
+    coap::{Config, Endpoint},
+    machine::Channel,
+};
 
-/// How long something takes over each channel, in milliseconds.
+/// How long something takes, in milliseconds.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::client) struct Takes {
+struct Span {
     udp: u64,
     sms: u64,
 }
 
-impl Takes {
-    pub(in crate::client) fn new(udp: Duration, sms: Duration) -> Self {
+impl Span {
+    fn new(udp: Duration, sms: Duration) -> Self {
         let millis = |takes: Duration| u64::try_from(takes.as_millis()).unwrap_or(u64::MAX);
         Self {
             udp: millis(udp),
@@ -33,11 +36,39 @@ impl Takes {
         }
     }
 
-    pub(super) const fn over(self, channel: Channel) -> Duration {
+    const fn over(self, channel: Channel) -> Duration {
         Duration::from_millis(match channel {
             Channel::Udp => self.udp,
             Channel::Sms => self.sms,
         })
+    }
+}
+
+/// How long messages take over each channel.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::client) struct Takes {
+    update: Span,
+    latency: Span,
+}
+
+impl Takes {
+    pub(in crate::client) fn new(config: &Config) -> Self {
+        let udp = &config.transmission;
+        Self {
+            update: Span::new(udp.max_transmit_wait(), config.all_over_sms()),
+            latency: Span::new(udp.max_latency, config.sms_latency),
+        }
+    }
+
+    /// How long an Update may take: MAX_TRANSMIT_WAIT. Over SMS nothing is retransmitted, so that is several
+    /// Updates, each with its wait for an answer.
+    pub(super) const fn over(self, channel: Channel) -> Duration {
+        self.update.over(channel)
+    }
+
+    /// How long a datagram may be under way: MAX_LATENCY (RFC 7252 §4.8.2).
+    pub(super) const fn latency(self, channel: Channel) -> Duration {
+        self.latency.over(channel)
     }
 }
 
@@ -54,11 +85,7 @@ pub(in crate::client) struct QueueTerms {
 #[derive(Debug)]
 pub(in crate::client) struct Terms {
     pub(in crate::client) identity: Identity,
-    /// How long an Update may take: MAX_TRANSMIT_WAIT. Over SMS nothing is retransmitted, so that is several
-    /// Updates, each with its wait for an answer.
     pub(in crate::client) takes: Takes,
-    /// How long a datagram may be under way: MAX_LATENCY (RFC 7252 §4.8.2).
-    pub(in crate::client) latency: Takes,
     pub(in crate::client) queue: QueueTerms,
     pub(in crate::client) retry: Retry,
     pub(in crate::client) digest_key: DigestKey,

@@ -61,7 +61,7 @@ impl Registration {
             self.attempts = Attempts::default();
             if self.is_usable() && !self.is_leaving {
                 self.abandon(step);
-                self.late.forget();
+                self.links.late.forget();
                 self.lease = None;
                 self.close(step);
             }
@@ -109,7 +109,7 @@ impl Registration {
         }
         // What is late in another session can't be read any more.
         if session == Session::New && !connection.is_open() {
-            self.late.forget();
+            self.links.late.forget();
         }
         if session == Session::Resumed && self.goes_on_over(connection) {
             self.unconfirm();
@@ -333,7 +333,7 @@ impl Registration {
                 let path = location.to_string();
                 let has_sms = known.has_sms();
                 let mut lease = Lease::new(location, known, accepted);
-                lease.ask_at(self.late.ask_at(accepted.sent));
+                lease.ask_at(self.links.late.ask_at(accepted.sent));
                 let old = self.lease.replace(lease);
                 step.outcomes.extend(old.map(|_| Outcome::Replaced));
                 step.outcomes.push(Outcome::Registered { location: path });
@@ -359,7 +359,7 @@ impl Registration {
                 self.attempts = Attempts::default();
                 let has_sms = known.has_sms();
                 lease.prolong(known, accepted);
-                lease.ask_at(self.late.ask_at(accepted.sent));
+                lease.ask_at(self.links.late.ask_at(accepted.sent));
                 step.outcomes.push(Outcome::Updated);
                 if !has_sms {
                     self.close_inbound(step);

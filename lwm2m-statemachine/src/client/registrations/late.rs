@@ -4,10 +4,12 @@
 use lwm2m_core::Instant;
 
 /// Until when such a Register may arrive.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Late(Option<Instant>);
 
 impl Late {
+    pub(super) const NONE: Self = Self(None);
+
     /// A Register was given up that arrives before this, or never.
     pub(super) fn gave_up(&mut self, until: Instant) {
         self.0 = self.0.max(Some(until));

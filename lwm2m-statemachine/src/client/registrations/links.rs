@@ -2,6 +2,7 @@
 
 use super::{
     super::{connection::Session, event::ConnectionId},
+    late::Late,
     link::{Connection, Link},
 };
 use crate::{coap::Endpoint, machine::Channel};
@@ -13,6 +14,7 @@ pub(super) struct Links {
     pub(super) own: Link,
     begun: Option<Begun>,
     last: LastUp,
+    pub(super) late: Late,
 }
 
 /// A connection that the other side has begun.
@@ -38,6 +40,7 @@ impl Links {
             udp: None,
             sms: None,
         },
+        late: Late::NONE,
     };
 
     /// The connection that the Client has asked for: the one that is up, if another one is asked for.

@@ -27,7 +27,6 @@ use super::{
         retry::Attempts,
     },
     disabled::Disabled,
-    late::Late,
     lease::Lease,
     link::Link,
     links::Links,
@@ -49,7 +48,6 @@ pub(super) struct Registration {
     pub(super) ended: Option<Box<Lease>>,
     pub(super) exchange: Option<Exchange>,
     pub(super) attempts: Attempts,
-    pub(super) late: Late,
     /// The registration ends, and with it the connection, before anything else.
     pub(super) is_leaving: bool,
     /// Its server is disabled, or will be when it has been left.
@@ -91,7 +89,6 @@ impl Registration {
             ended: None,
             exchange: None,
             attempts: Attempts::default(),
-            late: Late::default(),
             is_leaving: false,
             disabled: Disabled::No,
             is_gone: false,

@@ -62,7 +62,6 @@ pub(super) struct Step<'c> {
     /// The Objects of which nothing is told before the next Update.
     pub(super) held: &'c BTreeSet<ObjectId>,
     pub(super) takes: Takes,
-    pub(super) latency: Takes,
     pub(super) retry: &'c mut Retry,
     /// Whether the application wants registrations.
     pub(super) is_started: bool,
