@@ -50,22 +50,22 @@ fn one_server() -> Plan {
 impl Bench<BootstrapServer<Peer>> {
     /// It begins a bootstrap with the client that speaks.
     #[track_caller]
-    fn begin(&mut self, client: Peer, plan: Plan) -> BootstrapId {
+    fn begin(&mut self, client: Peer, plan: &Plan) -> BootstrapId {
         let begun = self
             .machine
-            .begin(self.now, NAME, client, Channel::Udp, &plan);
+            .begin(self.now, NAME, client, Channel::Udp, plan);
         begun.expect("a bootstrap")
     }
 
     #[track_caller]
-    fn start(&mut self, bootstrap: BootstrapId, plan: Plan) {
-        let started = self.machine.start(self.now, bootstrap, &plan);
+    fn start(&mut self, bootstrap: BootstrapId, plan: &Plan) {
+        let started = self.machine.start(self.now, bootstrap, plan);
         started.expect("the request waits");
     }
 
     #[track_caller]
-    fn resume(&mut self, bootstrap: BootstrapId, plan: Plan) {
-        let resumed = self.machine.resume(self.now, bootstrap, &plan);
+    fn resume(&mut self, bootstrap: BootstrapId, plan: &Plan) {
+        let resumed = self.machine.resume(self.now, bootstrap, plan);
         resumed.expect("the bootstrap is paused");
     }
 
@@ -167,7 +167,7 @@ pub(crate) fn lwm2m_boot_005_s_m() {
 fn as_a_bootstrap_that_the_client_asked_for() {
     step("a device is there: the commands come without its request");
     let mut bench = bootstrap_server();
-    let bootstrap = bench.begin(1, one_server());
+    let bootstrap = bench.begin(1, &one_server());
     let delete = bench.expect_asked(Method::Delete, "/0");
     step("one command after the answer to the one before");
     bench.expect_nothing_asked();
@@ -195,7 +195,7 @@ fn as_a_bootstrap_that_the_client_asked_for() {
 fn with_a_discover_first() {
     step("Discover of / first");
     let mut bench = bootstrap_server();
-    let bootstrap = bench.begin(1, Plan::new().discover(path("/")));
+    let bootstrap = bench.begin(1, &Plan::new().discover(path("/")));
     let discover = bench.expect_asked(Method::Get, "");
     let accept = discover.message().accept();
     assert_eq!(accept, Some(ContentFormat::LINK_FORMAT));
@@ -222,7 +222,7 @@ fn with_a_discover_first() {
     assert_eq!(servers, [101, 102]);
     step("what is told depends on it: one server goes");
     let plan = Plan::new().delete(path("/0/2")).delete(path("/1/1"));
-    bench.resume(bootstrap, plan.finish());
+    bench.resume(bootstrap, &plan.finish());
     for instance in ["/0/2", "/1/1"] {
         let delete = bench.expect_asked(Method::Delete, instance);
         bench.answer_code(&delete, Code::DELETED);
@@ -235,7 +235,7 @@ fn with_a_discover_first() {
 fn in_json_and_repaired() {
     step("a client that doesn't read TLV is told the same in JSON");
     let mut bench = bootstrap_server();
-    let bootstrap = bench.begin(1, one_server());
+    let bootstrap = bench.begin(1, &one_server());
     for object in ["/0", "/1"] {
         let delete = bench.expect_asked(Method::Delete, object);
         bench.answer_code(&delete, Code::DELETED);
@@ -260,7 +260,7 @@ fn in_json_and_repaired() {
     let finish = bench.expect_finish();
     bench.answer_code(&finish, Code::NOT_ACCEPTABLE);
     bench.expect_paused(bootstrap, PauseReason::Inconsistent);
-    bench.resume(bootstrap, Plan::new().delete(path("/0/3")).finish());
+    bench.resume(bootstrap, &Plan::new().delete(path("/0/3")).finish());
     let delete = bench.expect_asked(Method::Delete, "/0/3");
     bench.answer_code(&delete, Code::DELETED);
     bench.obey_finish();
@@ -271,7 +271,7 @@ fn in_json_and_repaired() {
 fn that_fails() {
     let mut bench = bootstrap_server();
     step("a command that is refused ends it, and is named");
-    let bootstrap = bench.begin(1, one_server());
+    let bootstrap = bench.begin(1, &one_server());
     let delete = bench.expect_asked(Method::Delete, "/0");
     bench.answer_code(&delete, Code::BAD_REQUEST);
     let failure = bench.expect_ended(bootstrap).expect_err("refused");
@@ -282,7 +282,7 @@ fn that_fails() {
     assert_eq!(failure, StepFailure::Refused(Code::BAD_REQUEST));
 
     step("so does a client that doesn't answer: nothing more is sent");
-    let bootstrap = bench.begin(1, one_server());
+    let bootstrap = bench.begin(1, &one_server());
     bench.expect_asked(Method::Delete, "/0");
     bench.pass(247);
     let failure = bench.expect_ended(bootstrap).expect_err("no answer");
@@ -294,7 +294,7 @@ fn that_fails() {
     bench.expect_nothing_asked();
 
     step("and an application that is silent for EXCHANGE_LIFETIME");
-    let bootstrap = bench.begin(1, Plan::new().delete(path("/0")));
+    let bootstrap = bench.begin(1, &Plan::new().delete(path("/0")));
     let delete = bench.expect_asked(Method::Delete, "/0");
     bench.answer_code(&delete, Code::DELETED);
     bench.expect_paused(bootstrap, PauseReason::StepsDone);
@@ -305,7 +305,7 @@ fn that_fails() {
     assert_eq!(bench.expect_ended(bootstrap), silence);
 
     step("a client that asks itself meanwhile is told all from the beginning");
-    let begun = bench.begin(1, one_server());
+    let begun = bench.begin(1, &one_server());
     let delete = bench.expect_asked(Method::Delete, "/0");
     let token = bench.ask(&bootstrap_request());
     let superseded = bench.events();
@@ -325,7 +325,7 @@ fn that_fails() {
     assert_eq!(*bootstrap, begun);
     bench.answer_code(&delete, Code::DELETED);
     bench.expect_nothing_asked();
-    bench.start(*asked, one_server());
+    bench.start(*asked, &one_server());
     bench.answered(&token).expect(Code::CHANGED);
     bench.obey_one_server();
     assert_eq!(bench.expect_ended(*asked), Ok(()));
@@ -352,7 +352,7 @@ fn only_with_a_proven_name() {
     let token = bench.session(1, NAME).ask(&bootstrap_request());
     let (bootstrap, client) = bench.expect_requested();
     assert_eq!((&*client.endpoint_name, client.peer), (NAME, 1));
-    bench.start(bootstrap, one_server());
+    bench.start(bootstrap, &one_server());
     bench.answered(&token).expect(Code::CHANGED);
     bench.obey_one_server();
     assert_eq!(bench.expect_ended(bootstrap), Ok(()));
@@ -378,7 +378,7 @@ fn only_in_the_session_of_the_request() {
     step("another session doesn't answer for the client");
     let token = bench.session(1, NAME).ask(&bootstrap_request());
     let (first, _) = bench.expect_requested();
-    bench.start(first, one_server());
+    bench.start(first, &one_server());
     bench.answered(&token).expect(Code::CHANGED);
     let delete = bench.expect_asked(Method::Delete, "/0");
     bench.session(2, "urn:dev:os:0023C7-000002");
@@ -399,7 +399,7 @@ fn only_in_the_session_of_the_request() {
     else {
         panic!("expected another bootstrap, got {events:?}");
     };
-    bench.start(*second, one_server());
+    bench.start(*second, &one_server());
     bench.answered(&token).expect(Code::CHANGED);
     let delete = bench.expect_asked(Method::Delete, "/0");
     bench.answer_code(&delete, Code::DELETED);
@@ -413,7 +413,7 @@ fn only_in_the_session_of_the_request() {
     step("keys are in what is sent, and in nothing that is told or shown");
     let plan = one_server();
     expect_no_key(&format!("{plan:?}"));
-    let third = bench.begin(3, plan);
+    let third = bench.begin(3, &plan);
     let delete = bench.expect_asked(Method::Delete, "/0");
     bench.answer_code(&delete, Code::DELETED);
     let delete = bench.expect_asked(Method::Delete, "/1");
