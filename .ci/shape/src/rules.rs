@@ -168,7 +168,9 @@ pub const ORDERS: &[Order] = &[
         krate: "lwm2m-statemachine",
         within: "client::registrations",
         layers: &[
-            &["action", "awake", "card", "disabled", "link", "location"],
+            &[
+                "action", "awake", "card", "disabled", "late", "link", "location",
+            ],
             &["links", "news", "parameters"],
             &["lease", "context"],
             &["registration"],
@@ -197,7 +199,7 @@ pub const ORDERS: &[Order] = &[
         within: "bootstrap_server",
         layers: &[
             &["config", "found", "id", "identity", "plan", "refusal"],
-            &["event", "plans"],
+            &["event", "packed", "plans"],
             &["bootstraps"],
             &["parts"],
             &["ending"],

@@ -193,9 +193,14 @@ impl<P: Peer> BootstrapServer<P> {
     /// The steps of a plan, if there is room for them.
     fn check(&self, plan: &Plan) -> Result<PackedSteps, StartError> {
         let bounds = &self.policy.bounds;
-        let steps = plan.check(&self.registry, bounds.plan_bytes_each)?;
+        let (steps, limit) = (PackedSteps::from(plan), bounds.plan_bytes_each);
+        let bytes = steps.len();
+        if bytes > limit {
+            return Err(InvalidPlan::TooLarge { bytes, limit }.into());
+        }
+        plan.check(&self.registry)?;
         let all = self.bootstraps.counts().plan_bytes;
-        let all = all.saturating_add(steps.len());
+        let all = all.saturating_add(bytes);
         if all > bounds.plan_bytes {
             return Err(StartError::PlanBytes(bounds.plan_bytes));
         }

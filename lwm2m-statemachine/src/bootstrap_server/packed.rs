@@ -46,6 +46,13 @@ impl PackedSteps {
     }
 }
 
+impl Plan {
+    /// What the plan takes in a machine until it is carried out, in bytes.
+    pub fn bytes(&self) -> usize {
+        PackedSteps::from(self).len()
+    }
+}
+
 impl From<&Plan> for PackedSteps {
     fn from(plan: &Plan) -> Self {
         // One allocation of the right size, next to what else is new, rather than one that has grown.

@@ -9,7 +9,6 @@ use lwm2m_core::{
 };
 use thiserror::Error;
 
-use super::packed::PackedSteps;
 use crate::downlink::{Command, InvalidCall};
 
 /// What a client is to be told, step by step (TS 5.2.7). [`plans`](super::plans) has ready ones.
@@ -165,25 +164,10 @@ impl Plan {
         &self.steps
     }
 
-    /// What the plan takes in a machine until it is carried out, in bytes.
-    pub fn bytes(&self) -> usize {
-        PackedSteps::from(self).len()
-    }
-
     /// Checks that requests can be made of all steps, in each format that may be needed first.
-    /// Returns them packed.
-    pub(super) fn check(
-        &self,
-        types: &impl TypeLookup,
-        limit: usize,
-    ) -> Result<PackedSteps, InvalidPlan> {
-        let packed = PackedSteps::from(self);
-        let bytes = packed.len();
+    pub(super) fn check(&self, types: &impl TypeLookup) -> Result<(), InvalidPlan> {
         if self.steps.is_empty() {
             return Err(InvalidPlan::Empty);
-        }
-        if bytes > limit {
-            return Err(InvalidPlan::TooLarge { bytes, limit });
         }
         let mut finished = false;
         for (index, step) in self.steps.iter().enumerate() {
@@ -196,7 +180,7 @@ impl Plan {
                 .message(types)
                 .map_err(|error| InvalidPlan::Step { step: index, error })?;
         }
-        Ok(packed)
+        Ok(())
     }
 }
 

@@ -206,7 +206,7 @@ impl Registrations {
         self.step(context, account, |registration, step| match action {
             Action::Update => registration.update(step),
             Action::UpdateForServer => registration.update_for_server(step),
-            Action::Confirm => registration.confirm(step),
+            Action::Confirm => events::confirm(registration, step),
             Action::Disable => disabling::disable(registration, step),
             Action::DisableFor(period) => disabling::disable_for(registration, step, period),
         });

@@ -293,15 +293,7 @@ impl Registration {
         let gives_up = |exchange: &mut Exchange| !matches!(exchange.kind, Kind::Deregister(_));
         if let Some(exchange) = self.exchange.take_if(gives_up) {
             step.endpoint.cancel(step.now, exchange.request);
-            self.gave_up(step, &exchange);
-        }
-    }
-
-    /// A request was given up without an answer.
-    pub(super) fn gave_up(&mut self, step: &Step<'_>, exchange: &Exchange) {
-        if let Kind::Register(_) = exchange.kind {
-            let until = step.now + step.takes.latency(exchange.channel);
-            self.links.late.gave_up(until);
+            gave_up(self, step, &exchange);
         }
     }
 
@@ -373,4 +365,12 @@ pub(super) fn not_joined(
     }
     let retry = retry.filter(|_| registration.may_go_on(step));
     step.outcomes.push(Outcome::Failed { reason, retry });
+}
+
+/// A request was given up without an answer.
+pub(super) fn gave_up(registration: &mut Registration, step: &Step<'_>, exchange: &Exchange) {
+    if let Kind::Register(_) = exchange.kind {
+        let until = step.now + step.takes.latency(exchange.channel);
+        registration.links.late.gave_up(until);
+    }
 }

@@ -12,7 +12,7 @@ use super::{
         event::{ConnectionId, RegistrationFailure},
         retry::{Attempts, retry_after},
     },
-    advancing::{end_lease, not_joined},
+    advancing::{end_lease, gave_up, not_joined},
     disabling,
     lease::{Accepted, Lease},
     link::{Connection, Link, Lost},
@@ -171,7 +171,7 @@ impl Registration {
         }
         let is_asked = self.links.own.asked().is_some();
         let reason = RegistrationFailure::Disconnected;
-        match self.take_given_up(step).map(|exchange| exchange.kind) {
+        match take_given_up(self, step).map(|exchange| exchange.kind) {
             Some(Kind::Deregister(_)) => step.outcomes.push(Outcome::DeregisterFailed(reason)),
             // The registration goes on, and the application knows of the connection.
             None if self.lease.is_some() && is_asked => {}
@@ -193,7 +193,7 @@ impl Registration {
     /// The application has no network for a while.
     pub(super) fn go_offline(&mut self, step: &mut Step<'_>) {
         self.is_offline = true;
-        let exchange = self.take_given_up(step);
+        let exchange = take_given_up(self, step);
         if let Some(Kind::Deregister(_)) = exchange.map(|exchange| exchange.kind) {
             let reason = RegistrationFailure::Disconnected;
             step.outcomes.push(Outcome::DeregisterFailed(reason));
@@ -252,16 +252,6 @@ impl Registration {
         self.update(step);
     }
 
-    /// The server may not be there: until it has answered an Update, it isn't notified (TS 8.3). An Update that is under
-    /// way shows as much.
-    pub(super) fn confirm(&mut self, step: &mut Step<'_>) {
-        if let Some(lease) = &mut self.lease {
-            lease.is_confirmed = false;
-            lease.update_asked |= self.exchange.is_none();
-        }
-        self.advance(step);
-    }
-
     /// Something may have changed that the server should know (TS 5.3.2).
     pub(super) fn refresh(&mut self, step: &mut Step<'_>) {
         if let Some(lease) = &mut self.lease {
@@ -295,7 +285,7 @@ impl Registration {
 
     /// A request that this registration [`owns`](Self::owns) got no answer.
     pub(super) fn unanswered(&mut self, step: &mut Step<'_>, reason: RegistrationFailure) {
-        match self.take_given_up(step).map(|exchange| exchange.kind) {
+        match take_given_up(self, step).map(|exchange| exchange.kind) {
             None => return,
             Some(Kind::Deregister(_)) => step.outcomes.push(Outcome::DeregisterFailed(reason)),
             // Whatever became of an Update, the registration stands for its lifetime.
@@ -305,13 +295,21 @@ impl Registration {
     }
 }
 
-/// What is left of a request without an answer.
-impl Registration {
-    fn take_given_up(&mut self, step: &Step<'_>) -> Option<Exchange> {
-        let exchange = self.exchange.take()?;
-        self.gave_up(step, &exchange);
-        Some(exchange)
+/// Takes a request that gets no answer any more.
+fn take_given_up(registration: &mut Registration, step: &Step<'_>) -> Option<Exchange> {
+    let exchange = registration.exchange.take()?;
+    gave_up(registration, step, &exchange);
+    Some(exchange)
+}
+
+/// The server may not be there: until it has answered an Update, it isn't notified (TS 8.3). An Update
+/// that is under way shows as much.
+pub(super) fn confirm(registration: &mut Registration, step: &mut Step<'_>) {
+    if let Some(lease) = &mut registration.lease {
+        lease.is_confirmed = false;
+        lease.update_asked |= registration.exchange.is_none();
     }
+    registration.advance(step);
 }
 
 /// What an answer says.

@@ -225,7 +225,7 @@ impl Reporting {
         notification: NotificationId,
     ) {
         let id = self.table.find(account, token);
-        if let Some(id) = id.filter(|id| self.has_sent(*id, notification)) {
+        if let Some(id) = id.filter(|id| self.table.has_sent(*id, notification)) {
             let rest = self.end(context, id);
             self.go_on(context, rest);
         }
@@ -244,15 +244,10 @@ impl Reporting {
             return self.rejected(context, account, token, notification);
         }
         let id = self.table.find(account, token);
-        if let Some(id) = id.filter(|id| self.has_sent(*id, notification)) {
+        if let Some(id) = id.filter(|id| self.table.has_sent(*id, notification)) {
             // The server has no value yet.
             self.again(context, id);
         }
-    }
-
-    fn has_sent(&self, id: ObservationId, notification: NotificationId) -> bool {
-        let observation = self.table.get(id);
-        observation.is_some_and(|observation| observation.has_sent(notification))
     }
 
     /// A confirmable notification has failed. A server that doesn't acknowledge is gone: its
@@ -306,27 +301,16 @@ impl Reporting {
                 if let Some(observation) = self.table.get_mut(id) {
                     observation.note_not_sent(notification);
                 }
-                self.doubt(context, account);
+                doubt(self, context, account);
             }
             _ => {
-                if self.has_sent(id, notification) {
+                if self.table.has_sent(id, notification) {
                     self.stored.count_lost(account, id);
                 }
                 self.rejected(context, account, token, notification);
                 self.go_on(context, rest);
             }
         }
-    }
-
-    /// A server may not be there: nothing more is sent to it before it has answered an Update (TS 8.3).
-    fn doubt(&self, context: &mut Context<'_>, account: AccountId) {
-        for id in self.table.of(account) {
-            let is_open = self.table.get(id).is_some_and(Observation::is_open);
-            if is_open || self.stored.is_sending(account, id) {
-                self.quieten(context, id);
-            }
-        }
-        context.ask(account, Action::Confirm);
     }
 
     /// A notification of an observation was not sent.
@@ -336,4 +320,15 @@ impl Reporting {
             self.arm(context, id);
         }
     }
+}
+
+/// A server may not be there: nothing more is sent to it before it has answered an Update (TS 8.3).
+fn doubt(reporting: &Reporting, context: &mut Context<'_>, account: AccountId) {
+    for id in reporting.table.of(account) {
+        let is_open = reporting.table.get(id).is_some_and(Observation::is_open);
+        if is_open || reporting.stored.is_sending(account, id) {
+            reporting.quieten(context, id);
+        }
+    }
+    context.ask(account, Action::Confirm);
 }

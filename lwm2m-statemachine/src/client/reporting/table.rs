@@ -149,6 +149,12 @@ impl Table {
         self.by_id.get(&id)
     }
 
+    /// Whether a notification of an observation was sent with this handle.
+    pub(super) fn has_sent(&self, id: ObservationId, notification: NotificationId) -> bool {
+        let observation = self.get(id);
+        observation.is_some_and(|observation| observation.has_sent(notification))
+    }
+
     pub(super) fn get_mut(&mut self, id: ObservationId) -> Option<&mut Observation> {
         self.by_id.get_mut(&id)
     }

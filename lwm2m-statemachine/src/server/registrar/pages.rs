@@ -195,7 +195,7 @@ mod tests {
                 prop_assert_eq!(pages.insert_at(index, index).is_some(), is_free);
             }
             for _ in 0..more {
-                let free = (0..).find(|index| !model.contains_key(index)).unwrap();
+                let free = (0..u32::MAX).find(|index| !model.contains_key(index)).unwrap();
                 prop_assert_eq!(pages.insert(free), Some(free));
                 model.insert(free, free);
             }

@@ -29,8 +29,8 @@ fn registration(name: &str, location: Location) -> Registration<u8> {
             objects: ObjectList::default(),
             optional: None,
         },
-        registered: Instant::ZERO,
-        updated: Instant::ZERO,
+        registered: Instant::ZERO.into(),
+        updated: Instant::ZERO.into(),
         expiry: Instant::MAX,
     }
 }
