@@ -81,20 +81,22 @@ fn a_device_that_powers_down_is_observed_when_it_starts_again() {
     observe_battery(&mut server, &mut first);
     first.say("quit");
     assert!(first.ends());
+    // Somebody has pressed the button: there is nothing to tell, so it goes on sleeping.
     let mut second = device(&uri, &file, &["--power-off"]);
-    second.expect("updated 101");
-    server.expect("updated me /rd/");
-    // It hasn't been told to end.
-    second.expect("off for ");
+    let lines = until(&mut second, "off for ");
+    for told in ["registered", "updated"] {
+        assert!(!any_begins_with(&lines, told), "{lines:?}");
+    }
     assert!(second.child.wait().unwrap().success());
-    server.expect("asleep me");
-    let mut third = device(&uri, &file, &["--power-off"]);
+    // There is something to tell.
+    let mut third = device(&uri, &file, &["--sleep"]);
+    third.expect("asleep for ");
+    third.say("set /3/0/9 42");
     let lines = until(&mut third, "updated 101");
     assert!(!any_begins_with(&lines, "registered"), "{lines:?}");
-    third.say("set /3/0/9 42");
     server.expect("notify me /3/0/9 observation=");
     assert!(server.next().contains("42"));
-    third.expect("off for ");
+    third.expect("asleep for ");
 }
 
 #[test]

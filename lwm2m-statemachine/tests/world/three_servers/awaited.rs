@@ -50,6 +50,8 @@ pub(crate) struct Excuses {
     pub(crate) unheard: u64,
     /// Whether the server has fetched what it observes.
     pub(crate) fetched: bool,
+    /// Whether the server may have heard a notification and couldn't say so.
+    pub(crate) unanswered: bool,
 }
 
 /// What is known of [`Awaited`] values.
@@ -151,7 +153,8 @@ impl Awaited {
     /// # Panics
     ///
     /// If nothing waits any more and a value was neither heard in its order nor had to go, or if one was
-    /// heard twice before its Maximum Period was over, nothing had to go or was fetched afresh.
+    /// heard twice before its Maximum Period was over, nothing had to go, was fetched afresh, or was sent
+    /// again as nobody had acknowledged it.
     pub(crate) fn judge(
         &mut self,
         now: Instant,
@@ -163,6 +166,7 @@ impl Awaited {
             drops,
             unheard,
             fetched,
+            unanswered,
         } = excuses;
         let client = &device.client;
         let stored = client.reporting().stored(Device::account(self.server));
@@ -194,7 +198,7 @@ impl Awaited {
         let times = |value: &i64| told.iter().filter(|told| *told == value).count();
         let twice = values.iter().find(|value| times(value) > 1);
         // What had counted for one that had to go is told again.
-        let is_undisturbed = drops == 0 && !fetched;
+        let is_undisturbed = drops == 0 && !fetched && !unanswered;
         let only_once = now.saturating_duration_since(self.begun) < self.pmax && is_undisturbed;
         assert!(
             twice.is_none() || !only_once,

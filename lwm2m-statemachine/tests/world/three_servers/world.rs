@@ -35,6 +35,8 @@ type PlatformHost = Host<Platform>;
 pub(crate) const QUIET: Duration = Duration::from_secs(300);
 /// How long a server takes to repeat a request (RFC 7252 §4.2).
 const REPETITION: Duration = Duration::from_secs(3);
+/// How often a confirmable message is sent: MAX_RETRANSMIT, and once (RFC 7252 §4.8).
+const TRANSMISSIONS: usize = 5;
 /// The longest wait between two attempts of the Client to register.
 const LONGEST_RETRY: Duration = Duration::from_secs(120);
 
@@ -274,6 +276,22 @@ impl World {
             arrived.is_some_and(|arrived| arrived < *sent + REPETITION)
         };
         ends.values().filter(|end| !is_heard(end)).count() as u64
+    }
+
+    /// Whether a notification to a server was sent as often as it can be since then. If no
+    /// acknowledgement arrives, the Client sends what was stored once more.
+    fn is_unanswered(&self, server: usize, since: Instant) -> bool {
+        let node = self.lines.borrow()[server].server;
+        let records = self.network.records().iter().rev();
+        let lately = records.take_while(|record| record.sent >= since);
+        let mut sent: BTreeMap<u16, usize> = BTreeMap::new();
+        for record in lately.filter(|record| record.to.node == node) {
+            let message = MessageRef::parse(&record.payload).expect("the Client sends messages");
+            if message.observe().is_some() && message.code() == Code::CONTENT {
+                *sent.entry(message.message_id()).or_default() += 1;
+            }
+        }
+        sent.values().any(|times| *times >= TRANSMISSIONS)
     }
 
     /// Time passes until this holds; false if it doesn't in time.
@@ -666,6 +684,7 @@ impl World {
                 drops,
                 unheard: self.unheard_ends(server, awaited.begun()),
                 fetched: self.has_fetched(server, awaited.path(), awaited.begun()),
+                unanswered: self.is_unanswered(server, awaited.begun()),
             };
             match awaited.judge(now, device, platform, excuses) {
                 Verdict::Open => self.awaited.push(awaited),
