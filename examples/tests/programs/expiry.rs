@@ -10,16 +10,17 @@ use crate::{
 };
 
 /// Certificates and keys in files, which go with it.
-struct Files(PathBuf);
+pub(crate) struct Files(PathBuf);
 
 impl Files {
-    fn new() -> Self {
-        let folder = env::temp_dir().join(format!("lwm2m-expiry-{}", process::id()));
+    pub(crate) fn new(name: &str) -> Self {
+        let folder = env::temp_dir().join(format!("lwm2m-{name}-{}", process::id()));
         fs::create_dir_all(&folder).unwrap();
         Self(folder)
     }
 
-    fn write(&self, name: &str, own: &OwnCertificate) -> [String; 2] {
+    /// Where a certificate and its key are.
+    pub(crate) fn write(&self, name: &str, own: &OwnCertificate) -> [String; 2] {
         [("der", &own.certificate), ("key", &own.private_key)].map(|(extension, bytes)| {
             let file = self.0.join(name).with_extension(extension);
             fs::write(&file, bytes).unwrap();
@@ -36,7 +37,7 @@ impl Drop for Files {
 
 #[test]
 fn a_server_s_expired_certificate_is_refused_if_the_operator_says_so() {
-    let files = Files::new();
+    let files = Files::new("expiry");
     let expired = Certified::new("127.0.0.1").valid(["200101000000Z", "201231235959Z"]);
     let [of_server, key_of_server] = files.write("server", &expired.make());
     let [own, own_key] = files.write("client", &Certified::new("me").make());

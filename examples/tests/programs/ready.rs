@@ -13,6 +13,7 @@ use lwm2m_examples::{
     secure::{
         client::SecureClient,
         credentials::Expiry,
+        library::LibraryName,
         listening::{ClientWay, ListeningClient},
         pure::{Pure, PureOptions},
         sessions::Bounds,
@@ -24,10 +25,15 @@ use lwm2m_statemachine::{Client, ClientConfig, ClientEvent};
 
 use crate::{
     bootstrap::{File, program},
+    certified::certified,
+    expiry::Files,
     support::PATIENCE,
 };
 
 const KEY: [u8; 8] = [0xc0, 0xff, 0xee, 0x00, 0xc0, 0xff, 0xee, 0x00];
+
+/// What a plan says of a camera.
+const PSK: &str = "mode = \"psk\"\nkey = \"c0ffee00c0ffee00\"";
 
 const PLANS: &str = r#"
 [[plan]]
@@ -46,10 +52,20 @@ id = 101
 uri = "coap://192.0.2.1"
 "#;
 
-/// A device with this name, which waits a day before it asks its Bootstrap-Server.
-fn camera(name: &str) -> Client {
-    let any = ShortServerId::new(1).unwrap();
-    let account = typed::Security::pre_shared_key("coaps://bootstrap", any, name, KEY);
+/// Keys of the program itself. Without any it has no DTLS.
+const PROGRAM_KEYS: [&str; 6] = [
+    "--listen-secure",
+    "127.0.0.1:0",
+    "--psk-identity",
+    "another",
+    "--psk-key",
+    "00010203",
+];
+
+const ANY: ShortServerId = ShortServerId::new(1).unwrap();
+
+/// A device with this name and account, which waits a day before it asks its Bootstrap-Server.
+fn camera(name: &str, account: typed::Security) -> Client {
     let account = typed::Security {
         client_hold_off_time: Some(86_400),
         ..account.into_bootstrap_server()
@@ -62,11 +78,11 @@ fn camera(name: &str) -> Client {
 }
 
 /// Where the device is ready, and what is at `/0/1/0` once its bootstrap is over.
-fn ready(name: &'static str) -> (SocketAddr, JoinHandle<Option<Value>>) {
+fn ready(name: &'static str, account: typed::Security) -> (SocketAddr, JoinHandle<Option<Value>>) {
     let (sender, address) = mpsc::channel();
     let device = thread::spawn(move || {
         let stack = || Pure::client(PureOptions::default());
-        let secure = SecureClient::new(camera(name), stack());
+        let secure = SecureClient::new(camera(name, account), stack());
         let machine = ListeningClient::new(secure, stack(), Bounds::device(1), Expiry::Accept);
         let ways = Names::by(ClientWay::Inbound, |way| match way {
             ClientWay::Inbound(address) => Some(*address),
@@ -96,16 +112,9 @@ fn ready(name: &'static str) -> (SocketAddr, JoinHandle<Option<Value>>) {
 #[test]
 fn a_bootstrap_may_begin_over_dtls_with_the_key_of_the_device() {
     let file = File::new("ready", PLANS);
-    let keys = [
-        "--listen-secure",
-        "127.0.0.1:0",
-        "--psk-identity",
-        "another",
-        "--psk-key",
-        "00010203",
-    ];
-    let (mut program, _) = program(&file, &keys);
-    let (address, device) = ready("camera-1");
+    let (mut program, _) = program(&file, &PROGRAM_KEYS);
+    let account = typed::Security::pre_shared_key("coaps://bootstrap", ANY, "camera-1", KEY);
+    let (address, device) = ready("camera-1", account);
     program.say(&format!("begin camera-1 coaps://{address}"));
     program.expect("connected \"camera-1\" (PSK) from coaps://127.0.0.1:");
     assert_eq!(program.next(), "started camera-1 set 101");
@@ -118,6 +127,74 @@ fn a_bootstrap_may_begin_over_dtls_with_the_key_of_the_device() {
     assert!(told.ends_with("no keys for it: [plan.device]"), "{told}");
     program.say(&format!("begin stranger coaps://{address}"));
     program.expect("stopped stranger ");
+}
+
+#[test]
+fn a_bootstrap_may_begin_over_dtls_with_the_certificate_of_the_device() {
+    let files = Files::new("ready");
+    let [own, device] = ["bootstrap", "camera-1"].map(certified);
+    let [certificate, private_key] = files.write("bootstrap", &own);
+    let [of_device, _] = files.write("camera-1", &device);
+    files.write("camera-2", &certified("camera-2"));
+    let keys = [
+        "mode = \"certificate\"",
+        &format!("certificate-file = {certificate:?}"),
+        &format!("private-key-file = {private_key:?}"),
+        &format!(
+            "device-certificate-file = {:?}",
+            of_device.replace("camera-1", "{endpoint}")
+        ),
+    ];
+    let plans = PLANS.replace(PSK, &keys.join("\n"));
+    let file = File::new("certified", &plans);
+    let (mut program, _) = program(&file, &PROGRAM_KEYS);
+    let account = typed::Security::certificate(
+        "coaps://bootstrap",
+        ANY,
+        typed::Certificates {
+            certificate: &device.certificate,
+            private_key: &device.private_key,
+            server_certificate: &own.certificate,
+        },
+    );
+    let (address, device) = ready("camera-1", account);
+
+    // Who is there has to show the certificate that the plan has, and one without a file has none to show.
+    program.say(&format!("begin camera-2 coaps://{address}"));
+    let told = program.expect("stopped camera-2 ");
+    assert!(
+        told.ends_with("the certificate isn't the expected one"),
+        "{told}"
+    );
+    program.say(&format!("begin camera-3 coaps://{address}"));
+    let told = program.expect("stopped camera-3 ");
+    assert!(told.contains("camera-3.der: "), "{told}");
+
+    program.say(&format!("begin camera-1 coaps://{address}"));
+    program.expect("connected [\"camera-1\"] (X.509) from coaps://127.0.0.1:");
+    assert_eq!(program.next(), "started camera-1 set 101");
+    program.expect("finished camera-1");
+    assert_eq!(device.join().unwrap(), Some("coap://192.0.2.1".into()));
+}
+
+/// Raw public keys are read, but no library of this program takes them (TS 7.1.8).
+#[test]
+fn a_program_whose_library_has_no_raw_public_keys_says_so() {
+    let keys =
+        "mode = \"rpk\"\npublic-key = \"01\"\nprivate-key = \"c0ffee\"\ndevice-public-key = \"03\"";
+    let file = File::new("raw", &PLANS.replace(PSK, keys));
+    for library in LibraryName::ALL {
+        let library = ["--dtls-library", &library.to_string()];
+        let (mut program, _) = program(&file, &[&PROGRAM_KEYS[..], &library].concat());
+        program.say("begin camera-1 coaps://127.0.0.1:5684");
+        let told = program.expect("stopped camera-1 ");
+        assert_eq!(
+            told,
+            "stopped camera-1 this DTLS library has no raw public keys"
+        );
+        program.say("stats");
+        program.expect("stats requested=0 refused=0 overloaded=0 begun=0 ");
+    }
 }
 
 /// Without keys of its own the program has no DTLS.
