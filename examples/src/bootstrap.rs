@@ -6,6 +6,7 @@ mod accounts;
 mod actor;
 mod command;
 mod document;
+mod keys;
 mod kind;
 mod material;
 mod pattern;

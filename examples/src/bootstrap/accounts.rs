@@ -1,55 +1,17 @@
-//! Accounts of a file: of servers, and of the Bootstrap-Server itself (TS 5.2.2), and the keys by which that reaches
-//! a device (TS 5.2.3.4).
+//! Accounts of a file: of servers, and of the Bootstrap-Server itself (TS 5.2.2).
 
 use lwm2m_core::{BindingMode, ShortServerId};
-use lwm2m_objects::typed::{self, SecurityMode, SmsSecurity, SmsSecurityMode};
+use lwm2m_objects::typed::{self, SmsSecurity, SmsSecurityMode};
 use lwm2m_statemachine::bootstrap_server::plans::Account;
 
 use super::{
     document::{Mistake, Table},
-    material::{Content, Material, PreSharedKey, Template},
+    keys::{Keys, Peer},
+    material::Template,
 };
-use crate::secure::credentials::ClientCredentials;
 
-/// What an account may say, whichever mode it has, besides [`OF_KEYS`].
+/// What an account may say, whichever mode it has, besides keys.
 const OF_ALL: [&str; 4] = ["mode", "uri", "sms-number", "sms-mode"];
-
-/// What an account says of keys, for all modes.
-const OF_KEYS: [&str; 14] = [
-    "identity",
-    "key",
-    "key-file",
-    "psk-file",
-    "public-key",
-    "public-key-file",
-    "private-key",
-    "private-key-file",
-    "server-public-key",
-    "server-public-key-file",
-    "certificate",
-    "certificate-file",
-    "server-certificate",
-    "server-certificate-file",
-];
-
-/// What is said of the keys by which a device is reached. They are this program's, and the device's.
-const OF_DEVICES: [&str; 15] = [
-    "mode",
-    "identity",
-    "key",
-    "key-file",
-    "psk-file",
-    "public-key",
-    "public-key-file",
-    "private-key",
-    "private-key-file",
-    "device-public-key",
-    "device-public-key-file",
-    "certificate",
-    "certificate-file",
-    "device-certificate",
-    "device-certificate-file",
-];
 
 const OF_SERVERS: [&str; 7] = [
     "id",
@@ -62,9 +24,6 @@ const OF_SERVERS: [&str; 7] = [
 ];
 
 const OF_BOOTSTRAP: [&str; 2] = ["hold-off", "account-timeout"];
-
-/// No number of a server is needed to reach a device.
-const ANY: ShortServerId = ShortServerId::new(1).unwrap();
 
 const SECONDS: &str = "a number of seconds";
 
@@ -84,10 +43,6 @@ pub(super) struct OwnAccount {
     timeout: Option<u32>,
 }
 
-/// The keys by which this program reaches a device, as the DTLS client (TS 7.1.6).
-#[derive(Clone, Debug)]
-pub(super) struct DeviceKeys(Keys);
-
 /// How a server is reached, and with which keys.
 #[derive(Clone, Debug)]
 struct Reached {
@@ -96,133 +51,9 @@ struct Reached {
     sms: SmsSecurity,
 }
 
-/// Keys by security mode (TS E.1.1).
-#[derive(Clone, Debug)]
-enum Keys {
-    NoSec,
-    PreSharedKey(PreSharedKey),
-    /// Public and private key, and the server's.
-    RawPublicKey([Material; 3]),
-    /// Certificate and private key, and the server's certificate.
-    Certificate([Material; 3]),
-    /// The server's certificate; the client enrols for its own.
-    Est(Material),
-}
-
-impl Keys {
-    /// The keys of this mode, and what the `peer` has, if keys are given to both.
-    fn read(table: &Table<'_>, mode: &str, peer: &str) -> Result<Option<Self>, Mistake> {
-        Ok(Some(match mode {
-            "psk" => Self::PreSharedKey(pre_shared_key(table)?),
-            "rpk" => {
-                let key = |name: &str| Material::read(table, name, Content::Der("PUBLIC KEY"));
-                let [public, peer] = [key("public-key")?, key(&format!("{peer}-public-key"))?];
-                Self::RawPublicKey([public, private_key(table)?, peer])
-            }
-            "certificate" => {
-                let own = certificate(table, "certificate")?;
-                let peer = certificate(table, &format!("{peer}-certificate"))?;
-                Self::Certificate([own, private_key(table)?, peer])
-            }
-            _ => return Ok(None),
-        }))
-    }
-
-    /// What an account of this mode says of keys; each may be in a file.
-    const fn names(&self) -> &'static [&'static str] {
-        match self {
-            Self::NoSec => &[],
-            Self::PreSharedKey(_) => &["identity", "key", "psk"],
-            Self::RawPublicKey(_) => &[
-                "public-key",
-                "private-key",
-                "server-public-key",
-                "device-public-key",
-            ],
-            Self::Certificate(_) => &[
-                "certificate",
-                "private-key",
-                "server-certificate",
-                "device-certificate",
-            ],
-            Self::Est(_) => &["server-certificate"],
-        }
-    }
-
-    /// Nothing is said that is of another mode.
-    fn check_others(&self, table: &Table<'_>, mode: &str, all: &[&str]) -> Result<(), Mistake> {
-        let of_mode = self.names();
-        for key in all {
-            if table.has(key) && !of_mode.contains(&key.trim_end_matches("-file")) {
-                return Err(table.mistake(key, format_args!("not with mode = {mode:?}")));
-            }
-        }
-        Ok(())
-    }
-
-    /// The mode, and Resources 3, 4 and 5 for this client (TS E.1). The error says what is missing.
-    fn of(&self, endpoint: &str) -> Result<(SecurityMode, [Vec<u8>; 3]), String> {
-        let of = |material: &Material, identity: &[u8]| material.of(endpoint, identity);
-        let all = |[own, private, server]: &[Material; 3]| -> Result<[Vec<u8>; 3], String> {
-            let name = endpoint.as_bytes();
-            Ok([of(own, name)?, of(server, name)?, of(private, name)?])
-        };
-        let none = Vec::new;
-        Ok(match self {
-            Keys::NoSec => (SecurityMode::NoSec, [none(), none(), none()]),
-            Keys::PreSharedKey(PreSharedKey { identity, key }) => {
-                let identity = identity.fill(endpoint).into_bytes();
-                let key = of(key, &identity)?;
-                (SecurityMode::PreSharedKey, [identity, none(), key])
-            }
-            Keys::RawPublicKey(keys) => (SecurityMode::RawPublicKey, all(keys)?),
-            Keys::Certificate(keys) => (SecurityMode::Certificate, all(keys)?),
-            Keys::Est(server) => {
-                let server = of(server, endpoint.as_bytes())?;
-                (SecurityMode::CertificateWithEst, [none(), server, none()])
-            }
-        })
-    }
-
-    fn is_fixed(&self) -> bool {
-        match self {
-            Self::NoSec => true,
-            Self::PreSharedKey(key) => key.is_fixed(),
-            Self::RawPublicKey(keys) | Self::Certificate(keys) => {
-                keys.iter().all(Material::is_fixed)
-            }
-            Self::Est(server) => server.is_fixed(),
-        }
-    }
-}
-
-impl DeviceKeys {
-    pub(super) fn read(table: &Table<'_>) -> Result<Self, Mistake> {
-        table.only(&OF_DEVICES)?;
-        let mode = table.required("mode")?;
-        let keys = Keys::read(table, mode, "device")?;
-        let keys = keys.ok_or_else(|| table.mistake("mode", "expected psk, rpk or certificate"))?;
-        keys.check_others(table, mode, &OF_DEVICES[1..])?;
-        Ok(Self(keys))
-    }
-
-    /// The keys for this device, whose certificate names it. The error says what is missing.
-    pub(super) fn of(&self, endpoint: &str) -> Result<ClientCredentials, String> {
-        let (mode, [own, device, secret]) = self.0.of(endpoint)?;
-        let keys = typed::Security {
-            mode,
-            public_key_or_identity: own,
-            server_public_key: device,
-            secret_key: secret,
-            ..typed::Security::no_sec("", ANY)
-        };
-        ClientCredentials::of(&keys, endpoint).map_err(|error| error.to_string())
-    }
-}
-
 impl ServerAccount {
     pub(super) fn read(table: &Table<'_>) -> Result<Self, Mistake> {
-        table.only(&[&OF_SERVERS[..], &OF_ALL, &OF_KEYS].concat())?;
+        table.only(&[&OF_SERVERS[..], &OF_ALL, &Peer::Server.all()].concat())?;
         let id = table
             .number("id", "a Short Server ID of 1 to 65534")?
             .and_then(ShortServerId::new);
@@ -264,7 +95,7 @@ impl ServerAccount {
 
 impl OwnAccount {
     pub(super) fn read(table: &Table<'_>) -> Result<Self, Mistake> {
-        table.only(&[&OF_BOOTSTRAP[..], &OF_ALL, &OF_KEYS].concat())?;
+        table.only(&[&OF_BOOTSTRAP[..], &OF_ALL, &Peer::Server.all()].concat())?;
         Ok(Self {
             reached: Reached::read(table)?,
             hold_off: table.number("hold-off", SECONDS)?,
@@ -290,18 +121,10 @@ impl OwnAccount {
 impl Reached {
     fn read(table: &Table<'_>) -> Result<Self, Mistake> {
         let uri = table.required("uri")?;
-        let mode = mode(table, uri)?;
-        let keys = match mode {
-            None | Some("nosec") => Keys::NoSec,
-            Some("est") => Keys::Est(certificate(table, "server-certificate")?),
-            Some(mode) => Keys::read(table, mode, "server")?.ok_or_else(|| {
-                table.mistake("mode", "expected nosec, psk, rpk, certificate or est")
-            })?,
-        };
-        keys.check_others(table, mode.unwrap_or("nosec"), &OF_KEYS)?;
+        let mode = mode(table, uri)?.unwrap_or("nosec");
         Ok(Self {
             uri: Template::new(uri),
-            keys,
+            keys: Keys::read(table, mode, Peer::Server)?,
             sms: sms(table)?,
         })
     }
@@ -349,33 +172,6 @@ fn mode<'s>(table: &Table<'s>, uri: &str) -> Result<Option<&'s str>, Mistake> {
         _ => return Ok(mode),
     };
     Err(table.mistake("mode", what))
-}
-
-/// An identity, which is the endpoint name if there is none, and its key.
-fn pre_shared_key(table: &Table<'_>) -> Result<PreSharedKey, Mistake> {
-    let identity = table.string("identity")?.unwrap_or("{endpoint}");
-    let key = if table.has("psk-file") {
-        for other in ["key", "key-file"] {
-            if table.has(other) {
-                return Err(table.mistake(other, "there is psk-file as well"));
-            }
-        }
-        Material::listed(table, "psk-file")?
-    } else {
-        Material::read(table, "key", Content::Hexadecimal)?
-    };
-    Ok(PreSharedKey {
-        identity: Template::new(identity),
-        key,
-    })
-}
-
-fn private_key(table: &Table<'_>) -> Result<Material, Mistake> {
-    Material::read(table, "private-key", Content::Der("PRIVATE KEY"))
-}
-
-fn certificate(table: &Table<'_>, name: &str) -> Result<Material, Mistake> {
-    Material::read(table, name, Content::Der("CERTIFICATE"))
 }
 
 /// How SMS are secured, which for SMS with keys takes steps of their own.

@@ -11,8 +11,9 @@ use lwm2m_statemachine::bootstrap_server::{
 };
 
 use super::{
-    accounts::{DeviceKeys, OwnAccount},
+    accounts::OwnAccount,
     document::{Mistake, Source, Table},
+    keys::DeviceKeys,
     kind::{KEYS, Kind},
     pattern::Pattern,
     ready::{NoPlan, add, set, without_access_control},
