@@ -1,18 +1,57 @@
 //! Records the traffic of a program: as a sequence chart, a capture file, or both.
 
+use core::net::SocketAddr;
 use std::{
     fs::File,
     io::{self, Write},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
 };
+
+use clap::Args;
 
 use crate::{
     chart::Chart,
     driver::{Captured, Tap},
     exit, pcap,
 };
+
+/// What a server program records of its traffic.
+#[derive(Args, Clone, Debug)]
+pub struct RecordArguments {
+    /// Draws the traffic to standard error
+    #[arg(long)]
+    chart: bool,
+    /// Writes the traffic to a capture file
+    ///
+    /// What is sent without security can be read in it, such as keys.
+    #[arg(long, value_name = "FILE", verbatim_doc_comment)]
+    pcap: Option<PathBuf>,
+}
+
+impl RecordArguments {
+    /// A scribe, whose capture file is there. The clock of the driver must be at zero.
+    ///
+    /// # Errors
+    ///
+    /// Of a file that can't be written.
+    pub fn scribe(&self) -> io::Result<Scribe> {
+        let scribe = Scribe::default();
+        if let Some(file) = &self.pcap {
+            scribe.capture(file)?;
+        }
+        Ok(scribe)
+    }
+
+    /// Begins the chart, if there is one, of a program with this name and address.
+    pub fn begin_chart(&self, scribe: &Scribe, name: &str, address: SocketAddr) {
+        if self.chart {
+            eprint!("{}", Chart::heading("client", name));
+            scribe.draw(Chart::new(address), io::stderr());
+        }
+    }
+}
 
 /// Records the datagrams of several drivers.
 #[derive(Clone, Default)]

@@ -4,18 +4,15 @@ use std::{io, path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 use lwm2m_examples::{
-    address::HostPort,
     bootstrap::{Actor, Command, Plans, usage},
-    chart::Chart,
     commands::{self, Commands},
     definitions,
     device::{Line, Style},
     driver::Clock,
     exit,
-    keys::ServerKeyArguments,
-    listening,
-    scribe::Scribe,
-    secure::{library::LibraryName, server::SecurePeer},
+    listening::ListenArguments,
+    scribe::RecordArguments,
+    secure::server::SecurePeer,
     seed,
 };
 use lwm2m_statemachine::bootstrap_server::{BootstrapServer, BootstrapServerConfig, NoSec};
@@ -40,21 +37,8 @@ struct Arguments {
     /// The file with the plans
     #[arg(value_name = "FILE")]
     plans: PathBuf,
-    /// The address to listen on
-    ///
-    /// Of port 0, one that is free.
-    #[arg(
-        long,
-        default_value = "127.0.0.1:5683",
-        value_name = "HOST:PORT",
-        verbatim_doc_comment
-    )]
-    listen: HostPort,
     #[command(flatten)]
-    keys: ServerKeyArguments,
-    /// The DTLS library
-    #[arg(long, value_name = "LIBRARY", hide = LibraryName::ALL.len() < 2)]
-    dtls_library: Option<LibraryName>,
+    listening: ListenArguments,
     /// An object definition file or a folder
     ///
     /// For steps that write Objects which aren't built in. The files are XML.
@@ -67,14 +51,8 @@ struct Arguments {
     /// Prints JSON, one object per line
     #[arg(long)]
     json: bool,
-    /// Draws the traffic to standard error
-    #[arg(long)]
-    chart: bool,
-    /// Writes the traffic to a capture file
-    ///
-    /// The keys in it can be read.
-    #[arg(long, value_name = "FILE", verbatim_doc_comment)]
-    pcap: Option<PathBuf>,
+    #[command(flatten)]
+    recording: RecordArguments,
 }
 
 const AFTER_HELP: &str = "--help also lists the commands and the fields of --json.";
@@ -125,38 +103,26 @@ fn run(arguments: &Arguments) -> io::Result<ExitCode> {
     if arguments.check {
         return Ok(ExitCode::SUCCESS);
     }
-    let scribe = Scribe::default();
-    if let Some(file) = &arguments.pcap {
-        scribe.capture(file)?;
-    }
-    let credentials = arguments.keys.read()?;
-    // The plan of a client with a key isn't for one without.
-    if credentials.is_some() && !arguments.keys.allow_nosec {
+    let scribe = arguments.recording.scribe()?;
+    let listening = arguments.listening.read()?;
+    if listening.refuses_no_sec() {
         config.no_sec = NoSec::Refuse;
     }
     let machine = BootstrapServer::with_hosts(config, SecurePeer::host);
-    let mut driver = listening::bind(
-        &arguments.listen,
-        clock,
-        machine,
-        arguments.dtls_library,
-        credentials.as_ref(),
-    )?
-    .with_tap(Some(scribe.tap(true)));
-    if arguments.chart {
-        eprint!("{}", Chart::heading("client", "bootstrap-server"));
-        scribe.draw(Chart::new(driver.address()), io::stderr());
-    }
+    let driver = listening.bind(clock, machine)?;
+    let mut driver = driver.with_tap(Some(scribe.tap(true)));
+    let address = driver.address();
+    arguments
+        .recording
+        .begin_chart(&scribe, "bootstrap-server", address);
     let style = if arguments.json {
         Style::Json
     } else {
         Style::Plain
     };
     let mut print = |line: Line| exit::say(line.render(style, clock.now()));
-    print(Line::new("listening").word("address", driver.address()));
-    if credentials.is_some() {
-        let address = listening::listen_secured(&mut driver, &arguments.keys)?;
-        print(Line::new("listening").word("address", format_args!("coaps://{address}")));
+    for reached in listening.open(&mut driver)? {
+        print(Line::new("listening").word("address", reached));
     }
 
     let mut actor = Actor::new(arguments.plans.clone(), plans);

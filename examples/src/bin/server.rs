@@ -9,17 +9,14 @@ use std::{
 
 use clap::Parser;
 use lwm2m_examples::{
-    address::HostPort,
-    chart::Chart,
     commands::{self, Commands},
     console::{Command, Console, usage},
     definitions,
     driver::Clock,
     exit,
-    keys::ServerKeyArguments,
-    listening,
-    scribe::Scribe,
-    secure::{library::LibraryName, server::SecurePeer},
+    listening::ListenArguments,
+    scribe::RecordArguments,
+    secure::server::SecurePeer,
     seed,
 };
 use lwm2m_statemachine::server::{NoSec, Server, ServerConfig};
@@ -39,21 +36,8 @@ use lwm2m_statemachine::server::{NoSec, Server, ServerConfig};
 #[command(version, verbatim_doc_comment, after_help = "--help also lists the commands.",
     after_long_help = commands::help(&usage()))]
 struct Arguments {
-    /// The address to listen on
-    ///
-    /// Of port 0, one that is free.
-    #[arg(
-        long,
-        default_value = "127.0.0.1:5683",
-        value_name = "HOST:PORT",
-        verbatim_doc_comment
-    )]
-    listen: HostPort,
     #[command(flatten)]
-    keys: ServerKeyArguments,
-    /// The DTLS library
-    #[arg(long, value_name = "LIBRARY", hide = LibraryName::ALL.len() < 2)]
-    dtls_library: Option<LibraryName>,
+    listening: ListenArguments,
     /// An object definition file or a folder
     ///
     /// The files are XML. The option may be repeated.
@@ -66,23 +50,18 @@ struct Arguments {
     /// message may be under way.
     #[arg(long, value_name = "SECONDS", verbatim_doc_comment)]
     awake: Option<u32>,
-    /// Draws the traffic to standard error
-    #[arg(long)]
-    chart: bool,
-    /// Writes the traffic to a capture file
-    #[arg(long, value_name = "FILE")]
-    pcap: Option<PathBuf>,
+    #[command(flatten)]
+    recording: RecordArguments,
 }
 
 fn main() -> ExitCode {
     exit::conclude(run(&Arguments::parse()))
 }
 
-fn configure(arguments: &Arguments, has_keys: bool) -> io::Result<ServerConfig> {
+fn configure(arguments: &Arguments, refuses_no_sec: bool) -> io::Result<ServerConfig> {
     let mut config = ServerConfig::new(seed::fresh()?);
     definitions::load(&arguments.ddf, &mut config.registry, &mut io::stderr())?;
-    // The name of a client with a key isn't for one without.
-    if has_keys && !arguments.keys.allow_nosec {
+    if refuses_no_sec {
         config.no_sec = NoSec::Refuse;
     }
     let awake = arguments.awake.map(u64::from);
@@ -92,29 +71,16 @@ fn configure(arguments: &Arguments, has_keys: bool) -> io::Result<ServerConfig> 
 
 fn run(arguments: &Arguments) -> io::Result<ExitCode> {
     let clock = Clock::start();
-    let scribe = Scribe::default();
-    if let Some(file) = &arguments.pcap {
-        scribe.capture(file)?;
-    }
-    let credentials = arguments.keys.read()?;
-    let config = configure(arguments, credentials.is_some())?;
+    let scribe = arguments.recording.scribe()?;
+    let listening = arguments.listening.read()?;
+    let config = configure(arguments, listening.refuses_no_sec())?;
     let server = Server::with_hosts(config, SecurePeer::host);
-    let mut driver = listening::bind(
-        &arguments.listen,
-        clock,
-        server,
-        arguments.dtls_library,
-        credentials.as_ref(),
-    )?
-    .with_tap(Some(scribe.tap(true)));
-    if arguments.chart {
-        eprint!("{}", Chart::heading("client", "server"));
-        scribe.draw(Chart::new(driver.address()), io::stderr());
-    }
-    exit::say(format_args!("listening {}", driver.address()));
-    if credentials.is_some() {
-        let address = listening::listen_secured(&mut driver, &arguments.keys)?;
-        exit::say(format_args!("listening coaps://{address}"));
+    let driver = listening.bind(clock, server)?;
+    let mut driver = driver.with_tap(Some(scribe.tap(true)));
+    let address = driver.address();
+    arguments.recording.begin_chart(&scribe, "server", address);
+    for reached in listening.open(&mut driver)? {
+        exit::say(format_args!("listening {reached}"));
     }
 
     let mut commands = Commands::<Result<Command, _>>::from_stdin();
