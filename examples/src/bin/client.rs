@@ -118,8 +118,9 @@ struct Arguments {
     ///
     /// The device saves its state in this file when it sleeps or might, and
     /// at `quit`: the values of its Objects, its registrations, and what is
-    /// observed. When it starts again, it begins with an Update. It needs
-    /// its address back, so a server with coaps:// is registered with anew.
+    /// observed. When it starts again, it begins with an Update, or sleeps on
+    /// if it was asleep and has nothing to tell. It needs its address back,
+    /// so a server with coaps:// is registered with anew.
     /// What the command line says of servers, owners and rights counts when
     /// there is no file yet. There are keys in it: only its owner may read
     /// it.

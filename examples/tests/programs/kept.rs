@@ -79,24 +79,34 @@ fn a_device_that_powers_down_is_observed_when_it_starts_again() {
     first.expect("asleep for ");
     server.expect("asleep me");
     observe_battery(&mut server, &mut first);
+    // It is awake when it ends.
+    first.say("update");
+    first.expect("updated 101");
+    server.expect("updated me /rd/");
     first.say("quit");
     assert!(first.ends());
-    // Somebody has pressed the button: there is nothing to tell, so it goes on sleeping.
     let mut second = device(&uri, &file, &["--power-off"]);
-    let lines = until(&mut second, "off for ");
-    for told in ["registered", "updated"] {
+    second.expect("updated 101");
+    server.expect("updated me /rd/");
+    // It hasn't been told to end.
+    second.expect("off for ");
+    assert!(second.child.wait().unwrap().success());
+    server.expect("asleep me");
+    // Started early, it has nothing to tell, and sleeps on.
+    let mut third = device(&uri, &file, &["--power-off"]);
+    let lines = until(&mut third, "off for ");
+    for told in ["registered", "updated", "failed"] {
         assert!(!any_begins_with(&lines, told), "{lines:?}");
     }
-    assert!(second.child.wait().unwrap().success());
-    // There is something to tell.
-    let mut third = device(&uri, &file, &["--sleep"]);
-    third.expect("asleep for ");
-    third.say("set /3/0/9 42");
-    let lines = until(&mut third, "updated 101");
+    assert!(third.child.wait().unwrap().success());
+    // What it measures wakes it.
+    let mut fourth = device(&uri, &file, &["--sleep"]);
+    fourth.expect("asleep for ");
+    fourth.say("set /3/0/9 42");
+    let lines = until(&mut fourth, "updated 101");
     assert!(!any_begins_with(&lines, "registered"), "{lines:?}");
     server.expect("notify me /3/0/9 observation=");
     assert!(server.next().contains("42"));
-    third.expect("asleep for ");
 }
 
 #[test]
