@@ -12,6 +12,7 @@ mod platform;
 mod world;
 
 use lwm2m_simulation::Network;
+use lwm2m_statemachine::server::{Holding, RecordKeeping};
 
 use self::world::{Outcome, World};
 use crate::seeds;
@@ -19,7 +20,11 @@ use crate::seeds;
 const SEEDS: u64 = 20;
 
 fn run(seed: u64) -> (Outcome, Network) {
-    let mut world = World::new(seed);
+    run_with(seed, RecordKeeping::Durable(Holding::default()))
+}
+
+fn run_with(seed: u64, keeping: RecordKeeping) -> (Outcome, Network) {
+    let mut world = World::new(seed, keeping);
     world.run();
     world.finish()
 }
@@ -32,6 +37,15 @@ fn nothing_that_was_acknowledged_is_lost_by_a_crash_of_the_server() {
     // Outcomes prove little if all are failures.
     assert!(all.successes > all.operations / 4);
     assert!(all.restarted > 0 && all.notifications > 0);
+}
+
+/// What holds can fail.
+#[test]
+fn a_server_that_waits_for_nothing_forgets_what_it_has_sent() {
+    let keeping = RecordKeeping::Announced;
+    seeds::assert_found(0..20, keeping, "nobody knows of", |seed| {
+        run_with(seed, keeping);
+    });
 }
 
 #[test]

@@ -8,7 +8,7 @@ use lwm2m_simulation::{Address, Node};
 use lwm2m_statemachine::{
     Datagram, ObservationId, OperationId, Outcome, RegistrationId, Server, ServerConfig,
     ServerEvent,
-    server::{Holding, Record, RecordChange, RecordKeeping, Revision},
+    server::{Record, RecordChange, RecordKeeping, Revision},
 };
 
 /// How long it takes to store something.
@@ -40,6 +40,7 @@ pub(super) struct Memory {
 pub(super) struct Platform {
     pub(super) server: Server<Address>,
     seed: [u8; 32],
+    keeping: RecordKeeping,
     pub(super) memory: Memory,
     /// What outlasts a crash.
     stored: Memory,
@@ -54,9 +55,9 @@ pub(super) struct Platform {
     pub(super) crashes: [usize; 3],
 }
 
-fn server(seed: [u8; 32]) -> Server<Address> {
+fn server(seed: [u8; 32], keeping: RecordKeeping) -> Server<Address> {
     let mut config = ServerConfig::new(seed);
-    config.records = RecordKeeping::Durable(Holding::default());
+    config.records = keeping;
     Server::new(config)
 }
 
@@ -69,10 +70,11 @@ fn place(peers: &mut Vec<Address>, peer: Address) -> usize {
 }
 
 impl Platform {
-    pub(super) fn new(seed: [u8; 32]) -> Self {
+    pub(super) fn new(seed: [u8; 32], keeping: RecordKeeping) -> Self {
         Self {
-            server: server(seed),
+            server: server(seed, keeping),
             seed,
+            keeping,
             memory: Memory::default(),
             stored: Memory::default(),
             changed: Vec::new(),
@@ -148,7 +150,7 @@ impl Platform {
         let moment = self.crash.take().expect("a crash");
         self.crashes[moment as usize] += 1;
         self.seed[0] = self.seed[0].wrapping_add(1);
-        self.server = server(self.seed);
+        self.server = server(self.seed, self.keeping);
         self.memory = self.stored.clone();
         (self.last, self.storing) = (None, None);
         self.changed.clear();

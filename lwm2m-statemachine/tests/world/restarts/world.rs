@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use lwm2m_core::{Arguments, ContentFormat, Path};
 use lwm2m_simulation::{Handle, Link, Network};
-use lwm2m_statemachine::Outcome as Ended;
+use lwm2m_statemachine::{Outcome as Ended, server::RecordKeeping};
 
 use super::{
     device::{self, ACCOUNT, DeviceHost},
@@ -64,10 +64,10 @@ const fn seconds(seconds: u64) -> Duration {
 }
 
 impl World {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64, keeping: RecordKeeping) -> Self {
         let mut network = Network::new(seed);
         network.set_default_link(Link::new(Duration::from_millis(20)));
-        let platform = Platform::new(network.random().seed());
+        let platform = Platform::new(network.random().seed(), keeping);
         let platform = network.add("server", platform);
         let server = network.address(platform);
         let devices = (0..DEVICES).map(|number| {
