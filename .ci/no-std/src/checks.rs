@@ -99,7 +99,7 @@ fn bootstrap_server() -> bool {
         return false;
     };
     let mut machine = BootstrapServer::new(BootstrapServerConfig::new([0; 32]));
-    let begun = machine.begin(Instant::ZERO, "proof", 1_u8, Channel::Udp, plan);
+    let begun = machine.begin(Instant::ZERO, "proof", 1_u8, Channel::Udp, &plan);
     begun.is_ok()
         && machine
             .poll_transmit()
